@@ -1,0 +1,72 @@
+"""`scope["pagi.transport"]`: how many bytes wait to leave, and the marks around them."""
+
+import logging
+from collections.abc import Callable
+
+log = logging.getLogger("pagi.gateway")
+
+
+class TransportHandle:
+    """Outbound flow control of one exchange. Sizes are in bytes.
+
+    `send` waits while `buffered_amount` is at or over `high_water_mark`, until it falls under `low_water_mark`.
+    """
+
+    __slots__ = ("_buffered", "_on_drain", "_on_high", "high_water_mark", "is_high", "low_water_mark")
+
+    def __init__(self, buffered: Callable[[], int], high: int, low: int) -> None:
+        self._buffered = buffered
+        self.high_water_mark = high
+        self.low_water_mark = low
+        self.is_high = False
+        self._on_high: list[Callable[[], object]] | None = None
+        self._on_drain: list[Callable[[], object]] | None = None
+
+    @property
+    def buffered_amount(self) -> int:
+        """Bytes accepted from the application and not yet taken by the operating system."""
+        return self._buffered()
+
+    @property
+    def is_writable(self) -> bool:
+        """True while `send` would not wait."""
+        return self._buffered() < self.high_water_mark
+
+    def on_high_water(self, callback: Callable[[], object]) -> "TransportHandle":
+        """Calls `callback()` each time the high mark is reached; at once if it is reached now."""
+        self._on_high = [*(self._on_high or ()), callback]
+        if self.is_high:
+            _guarded(callback)
+        return self
+
+    def on_drain(self, callback: Callable[[], object]) -> "TransportHandle":
+        """Calls `callback()` each time the amount falls under the low mark after it had been high."""
+        self._on_drain = [*(self._on_drain or ()), callback]
+        return self
+
+    # ---- what the server tells
+
+    def mark_high(self) -> None:
+        """The amount reached the high mark."""
+        if not self.is_high:
+            self.is_high = True
+            for callback in self._on_high or ():
+                _guarded(callback)
+
+    def mark_drained(self) -> None:
+        """The amount fell under the low mark."""
+        if self.is_high:
+            self.is_high = False
+            for callback in self._on_drain or ():
+                _guarded(callback)
+
+    def drop(self) -> None:
+        """The exchange ended: pending callbacks are dropped, not fired."""
+        self._on_high = self._on_drain = None
+
+
+def _guarded(callback: Callable[[], object]) -> None:
+    try:
+        callback()
+    except Exception:
+        log.exception("a transport callback failed: %r", callback)

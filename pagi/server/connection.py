@@ -1,0 +1,340 @@
+"""Joins one engine to its exchanges. Synchronous: no loop, no socket, nothing here waits but on a `Waiter` it was given."""
+
+import logging
+
+from pagi.gateway.connection import Waiter
+from pagi.gateway.reasons import Reason
+from pagi.gateway.transport import TransportHandle
+from pagi.server.exchanges.base import PLAIN, Exchange
+from pagi.server.exchanges.http import HTTPExchange
+from pagi.server.exchanges.scope import Peer
+from pagi.server.exchanges.websocket import WebSocketExchange
+from pagi.server.runtime import Line
+from pagi.server.service import Service
+from pagi.server.wire.engine import Engine
+from pagi.server.wire.events import Abort, Answer, BodyData, BodyEnd, Event, Fault, InputEnded, Request, StreamReset
+from pagi.server.wire.handshake import Refusal, read_handshake
+from pagi.server.wire.http1 import HTTP1Engine
+
+log = logging.getLogger("pagi.server")
+
+SERVER_FULL = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nretry-after: 5\r\nconnection: close\r\n\r\n"
+"""What a client gets when as many connections are open as may be. Nothing of it was read."""
+
+
+class Connection:
+    """One client's connection. The transport tells it what arrived; it tells the line what to write."""
+
+    __slots__ = (
+        "_congested_waiters", "_exchange_waits", "_exchanges", "_flush_due", "_head_since", "_idle_since", "_line", "_lost_at", "_progress",
+        "_progress_at", "_written", "engine", "is_congested", "last_read", "peer", "reading_paused", "service", "transport",
+    )  # fmt: skip
+
+    def __init__(self, service: Service, line: Line, peer: Peer, engine: Engine | None = None) -> None:
+        options = service.options
+        self.service = service
+        self.peer = peer
+        if engine is None:
+            engine = HTTP1Engine(options.http1, service.static_lines, options.body.drain_bytes)
+        self.engine: Engine = engine
+        self.transport = TransportHandle(self._buffered, options.flow.high_water_bytes, options.flow.low_water_bytes)
+        self.is_congested = False
+        self._line = line
+        self._exchanges: dict[int, Exchange] = {}
+        self._congested_waiters: list[Waiter] | None = None
+        self._exchange_waits = False
+        """A request waits until the client has read enough of the last answer."""
+        self._flush_due = False
+        self.reading_paused = False
+        self._lost_at: float | None = None
+        self._idle_since = self.last_read = self._progress_at = service.runtime.now()
+        self._head_since: float | None = self._idle_since
+        self._written = self._progress = 0
+        service.connections.add(self)
+
+    # ---- what the transport tells
+
+    def received(self, data: bytes) -> None:
+        """Bytes arrived; `b""` is the end of input."""
+        if self._exchanges:
+            self.last_read = self.service.runtime.now()
+        self._handle(self.engine.receive(data))
+
+    def lost(self, reason: Reason) -> None:
+        """The line is gone, whoever ended it."""
+        if self._lost_at is not None:
+            return
+        self._lost_at = self.service.runtime.now()
+        self.is_congested = False
+        for exchange in list(self._exchanges.values()):
+            exchange.disconnected(reason)
+        self._wake_senders()
+        self.transport.drop()
+        if not self._exchanges:
+            self.service.forget(self)
+
+    def congested(self) -> None:
+        """Unsent bytes reached the high mark."""
+        self.is_congested = True
+        self.transport.mark_high()
+
+    def drained(self) -> None:
+        """Unsent bytes fell under the low mark."""
+        self.is_congested = False
+        self.transport.mark_drained()
+        self._wake_senders()
+        if self._exchange_waits:
+            self._exchange_waits = False
+            self._next()
+
+    # ---- what the process tells
+
+    def sweep(self, now: float) -> None:
+        """Looks at every deadline of the connection and of its exchanges."""
+        timeouts = self.service.options.timeouts
+        if self._lost_at is not None:
+            if now - self._lost_at >= timeouts.disconnect_grace_seconds:
+                for exchange in list(self._exchanges.values()):
+                    exchange.handle.abandon()
+            return
+        if self._is_stuck(now):
+            self._cut(Reason.WRITE_TIMEOUT)
+            return
+        for exchange in list(self._exchanges.values()):
+            exchange.sweep(now)
+        if self._exchanges:
+            return
+        if self._head_since is not None:
+            if timeouts.head_seconds and now - self._head_since >= timeouts.head_seconds:
+                self._refuse(408, f"the request's head took over {timeouts.head_seconds:g} s")
+        elif timeouts.keep_alive_seconds and now - self._idle_since >= timeouts.keep_alive_seconds:
+            self._line.close()
+
+    def begin_closing(self, deadline: float) -> None:
+        """The server will end: an idle connection does so now, one with an exchange after it."""
+        if self._exchanges:
+            self.engine.close_after()
+            for exchange in list(self._exchanges.values()):
+                exchange.begin_closing(deadline)
+        elif self._lost_at is None:
+            self._line.close()
+
+    def cut(self) -> list[object]:
+        """The deadline passed: ends every exchange with `server_shutdown`. Returns the tasks that still run."""
+        tasks = [exchange.task for exchange in self._exchanges.values()]
+        self._cut(Reason.SERVER_SHUTDOWN)
+        return tasks
+
+    # ---- what exchanges ask (see `Carrier`)
+
+    def send(self, event: Event) -> None:
+        self.engine.send(event)
+        if not self._flush_due:
+            self._flush_due = True
+            self.service.runtime.soon(self._flush_soon)
+
+    def flush(self) -> None:
+        self._flush_due = False
+        parts = self.engine.take_output()
+        if parts and self._lost_at is None:
+            for part in parts:
+                self._written += len(part)
+            self._line.write(parts)
+
+    async def writable(self) -> None:
+        self.flush()
+        while self.is_congested and self._lost_at is None:
+            waiter = self.service.runtime.waiter()
+            if self._congested_waiters is None:
+                self._congested_waiters = [waiter]
+            else:
+                self._congested_waiters.append(waiter)
+            await waiter.wait()
+
+    def holds(self, stream_id: int, waiting: int) -> None:
+        if not self.reading_paused and waiting >= self.service.options.flow.high_water_bytes:
+            self.reading_paused = True
+            self._line.pause_reading()
+
+    def took(self, stream_id: int, size: int, waiting: int) -> None:
+        self.engine.consumed(stream_id, size)
+        if self.reading_paused and waiting <= self.service.options.flow.low_water_bytes:
+            self._resume_reading()
+
+    def resume_tunnel(self, stream_id: int) -> None:
+        self._handle(self.engine.advance())
+
+    def close_after_answer(self) -> None:
+        self.engine.close_after()
+
+    def answered(self, exchange: Exchange) -> None:
+        if self.service.access_log is not None or exchange.handle.is_watched:
+            self._line.when_sent(exchange.sent)
+        else:
+            exchange.sent()
+        self._next()
+
+    def abort(self, exchange: Exchange) -> None:
+        self.engine.send(Abort(exchange.stream_id))
+        self.flush()
+        self._close_if_done()
+
+    def close(self, exchange: Exchange) -> None:
+        self.flush()
+        self._line.close()
+
+    def over(self, exchange: Exchange) -> None:
+        self._exchanges.pop(exchange.stream_id, None)
+        if self._exchanges:
+            return
+        if self._lost_at is not None:
+            self.service.forget(self)
+        elif self.service.closing_deadline is not None:
+            self._line.close()
+        else:
+            self._idle_since = self.service.runtime.now()
+
+    # ---- inside
+
+    def _handle(self, events: list[Event]) -> None:
+        for event in events:
+            match event:
+                case Request():
+                    self._request(event)
+                case BodyData():
+                    if (exchange := self._exchanges.get(event.stream_id)) is not None:
+                        exchange.body_received(event.data)
+                case BodyEnd():
+                    if (exchange := self._exchanges.get(event.stream_id)) is not None:
+                        exchange.body_ended()
+                case InputEnded():
+                    self._input_ended(event.stream_id)
+                case Fault():
+                    self._fault(event)
+                case StreamReset():
+                    if (exchange := self._exchanges.get(event.stream_id)) is not None:
+                        exchange.disconnected(Reason.CLIENT_CLOSED)
+                case _:
+                    raise AssertionError(f"an engine may not produce {event!r}")
+        engine = self.engine
+        if engine.mid_head:
+            if self._head_since is None:
+                self._head_since = self.service.runtime.now()
+        elif not self.reading_paused and engine.waiting_bytes > self.service.options.http1.max_pipelined_bytes:
+            self.reading_paused = True
+            self._line.pause_reading()
+
+    def _request(self, request: Request) -> None:
+        self._head_since = None
+        head = request.head
+        service = self.service
+        exchange: Exchange
+        if head.tunnel is None:
+            limit = service.options.body.max_body_bytes
+            if limit and (head.content_length or 0) > limit:
+                self._refuse(413, f"the request body is {head.content_length} bytes, the limit is {limit}")
+                return
+            exchange = HTTPExchange(self, request)
+        else:
+            handshake = read_handshake(head)
+            if isinstance(handshake, Refusal):
+                self._refuse(handshake.status, handshake.detail, list(handshake.headers))
+                return
+            exchange = WebSocketExchange(self, request, handshake)
+        self._exchanges[request.stream_id] = exchange
+        exchange.task = service.runtime.spawn(exchange.run)
+        if service.closing_deadline is not None:
+            self.engine.close_after()
+            exchange.begin_closing(service.closing_deadline)
+
+    def _input_ended(self, stream_id: int) -> None:
+        exchange = self._exchanges.get(stream_id)
+        if exchange is None or not exchange.input_ended():
+            self.flush()
+            self._line.close()
+
+    def _fault(self, fault: Fault) -> None:
+        exchange = self._exchanges.get(fault.stream_id)
+        log.info("%s: %d %s", self._client(), fault.status, fault.detail)
+        if exchange is None:
+            self._refuse(fault.status, fault.detail, list(fault.headers), logged=True)
+        else:
+            exchange.faulted(fault.status, fault.detail)
+
+    def _refuse(self, status: int, detail: str, headers: list[tuple[bytes, bytes]] | None = None, *, logged: bool = False) -> None:
+        """Answers a request that never became an exchange, and closes."""
+        if not logged:
+            log.info("%s: %d %s", self._client(), status, detail)
+        if self.service.access_log is not None:
+            self.service.access_log.refused(self._client(), status, detail)
+        self.engine.close_after()
+        self.engine.send(Answer(0, status, [*PLAIN, *(headers or ())], f"{detail}\n".encode()))
+        self.flush()
+        self._line.close(linger=True)
+
+    def _next(self) -> None:
+        """The answer in hand is complete: the next request, once the client has read enough of this one's answer."""
+        if self._close_if_done():
+            return
+        if self.is_congested:
+            self._exchange_waits = True
+            return
+        self._handle(self.engine.advance())
+        if not self._close_if_done() and self.reading_paused:
+            self._resume_reading()
+
+    def _close_if_done(self) -> bool:
+        if not self.engine.closing:
+            return False
+        self.flush()
+        self._line.close(linger=True)
+        return True
+
+    def _cut(self, reason: Reason) -> None:
+        for exchange in list(self._exchanges.values()):
+            exchange.disconnected(reason)
+        self._line.abort()
+        self.lost(reason)
+
+    def _is_stuck(self, now: float) -> bool:
+        """Unsent bytes have stood still for longer than they may."""
+        buffered = self._line.buffered()
+        progress = self._written - buffered
+        if not buffered or progress != self._progress:
+            self._progress, self._progress_at = progress, now
+            return False
+        limit = self.service.options.flow.write_stall_seconds
+        return limit > 0 and now - self._progress_at >= limit
+
+    def _resume_reading(self) -> None:
+        self.reading_paused = False
+        self._line.resume_reading()
+
+    def _wake_senders(self) -> None:
+        waiters, self._congested_waiters = self._congested_waiters, None
+        for waiter in waiters or ():
+            waiter.set()
+
+    def _flush_soon(self) -> None:
+        if self._flush_due:
+            self.flush()
+
+    def _buffered(self) -> int:
+        return self.engine.queued(0) + self._line.buffered()
+
+    def _client(self) -> str:
+        client = self.peer.client
+        return f"{client[0]}:{client[1]}" if client else "unix"
+
+
+def reason_of(error: BaseException | None) -> Reason:
+    """Why a line was lost, from what the operating system said."""
+    match error:
+        case None | ConnectionResetError() | ConnectionAbortedError():
+            return Reason.CLIENT_CLOSED
+        case BrokenPipeError():
+            return Reason.WRITE_ERROR
+        case TimeoutError():
+            return Reason.CLIENT_TIMEOUT
+        case _:
+            return Reason.READ_ERROR

@@ -1,0 +1,53 @@
+"""Deadlines without timers: one sweep per process looks at every connection, never early, late by at most one period."""
+
+from collections.abc import Callable
+
+from pagi.server.options import ServerOptions
+from pagi.server.runtime import Runtime, Timer
+
+
+def sweep_period(options: ServerOptions) -> float:
+    """Seconds between two sweeps: a quarter of the shortest deadline that is on, and at most one second.
+
+    >>> sweep_period(ServerOptions())
+    1.0
+    """
+    timeouts, websocket, sse = options.timeouts, options.websocket, options.sse
+    deadlines = (
+        timeouts.head_seconds,
+        timeouts.keep_alive_seconds,
+        timeouts.disconnect_grace_seconds,
+        options.body.body_stall_seconds,
+        options.flow.write_stall_seconds,
+        websocket.ws_idle_seconds,
+        websocket.ws_ping_interval_seconds,
+        websocket.ws_ping_timeout_seconds,
+        websocket.ws_close_seconds,
+        sse.sse_keepalive_seconds,
+        sse.sse_idle_seconds,
+    )
+    return min([1.0, *(seconds / 4 for seconds in deadlines if seconds > 0)])
+
+
+class Sweeper:
+    """Calls `sweep(now)` every `period` seconds for as long as it is started."""
+
+    def __init__(self, runtime: Runtime, period: float, sweep: Callable[[float], None]) -> None:
+        self._runtime = runtime
+        self._period = period
+        self._sweep = sweep
+        self._timer: Timer | None = None
+
+    def start(self) -> None:
+        """Arranges the next sweep, one period from now."""
+        self._timer = self._runtime.at(self._runtime.now() + self._period, self._tick)
+
+    def stop(self) -> None:
+        """Calls the next sweep off."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _tick(self) -> None:
+        self._sweep(self._runtime.now())
+        self.start()

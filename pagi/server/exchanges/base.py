@@ -1,0 +1,228 @@
+"""What the three conversations share: what they ask of their connection, the handles, the wake-up, the end and the log line."""
+
+import logging
+from abc import ABC, abstractmethod
+from typing import Any, Protocol
+
+from pagi.gateway.connection import ConnectionHandle, Waiter
+from pagi.gateway.reasons import ClientGone, Reason
+from pagi.gateway.transport import TransportHandle
+from pagi.gateway.types import HeaderList
+from pagi.server.exchanges.scope import Peer
+from pagi.server.service import Service
+from pagi.server.wire.events import Event, RequestHead
+
+log = logging.getLogger("pagi.server")
+
+PLAIN: HeaderList = [(b"content-type", b"text/plain; charset=utf-8")]
+SWEPT_SECONDS = 4.0
+"""Heartbeats at least this far apart are left to the sweep; closer ones have a timer of their own."""
+
+YIELD_BYTES = 64 * 1024
+YIELD_EVENTS = 32
+"""`send` lets everybody else run at least this often: without it a fast reader delayed a 10 ms timer by 2 s."""
+
+
+class Carrier(Protocol):
+    """The connection, as an exchange sees it."""
+
+    service: Service
+    peer: Peer
+    transport: TransportHandle
+    is_congested: bool
+    """Unsent bytes reached the high mark and have not yet fallen under the low one."""
+    last_read: float
+    """When the last bytes came, on the runtime's clock."""
+    reading_paused: bool
+
+    def send(self, event: Event) -> None:
+        """Queues an event; it leaves with `flush`, or at the end of the tick."""
+        ...
+
+    def flush(self) -> None: ...
+
+    async def writable(self) -> None:
+        """Returns when the unsent bytes fell under the low mark, or the line is lost."""
+        ...
+
+    def holds(self, stream_id: int, waiting: int) -> None:
+        """So many bytes of input wait for the application: past the high mark nothing more is read."""
+        ...
+
+    def took(self, stream_id: int, size: int, waiting: int) -> None:
+        """The application took `size` bytes of input and `waiting` are left: more may be read."""
+        ...
+
+    def resume_tunnel(self, stream_id: int) -> None:
+        """Delivers the tunnel's bytes that arrived before it was granted."""
+        ...
+
+    def close_after_answer(self) -> None:
+        """This answer is the connection's last."""
+        ...
+
+    def answered(self, exchange: "Exchange") -> None:
+        """The answer is complete: calls the exchange's `sent` once the system took its last byte, and reads the next request."""
+        ...
+
+    def abort(self, exchange: "Exchange") -> None:
+        """Ends the answer without a clean end."""
+        ...
+
+    def close(self, exchange: "Exchange") -> None:
+        """The exchange's tunnel is done: what is queued leaves, then the line closes."""
+        ...
+
+    def over(self, exchange: "Exchange") -> None:
+        """The exchange's task has ended and its end is known: forget it."""
+        ...
+
+
+class Exchange(ABC):
+    """One exchange between the peer and the application. Owned by its connection, run in a task of its own."""
+
+    __slots__ = (
+        "_task_over", "_waiter", "began", "bytes_sent", "carrier", "ended", "events_unyielded", "bytes_unyielded",
+        "handle", "head", "kind", "scope", "service", "status", "stream_id", "task",
+    )  # fmt: skip
+
+    def __init__(self, carrier: Carrier, stream_id: int, head: RequestHead, kind: str) -> None:
+        self.carrier = carrier
+        self.service = service = carrier.service
+        self.stream_id = stream_id
+        self.head = head
+        self.kind = kind
+        self.handle = ConnectionHandle(service.runtime.waiter)
+        self.scope: dict[str, Any] = {}
+        self.status = 0
+        self.bytes_sent = 0
+        self.bytes_unyielded = self.events_unyielded = 0
+        self.began = service.runtime.now()
+        self.ended = 0.0
+        self.task: object = None
+        """What the runtime gave for the running task: keeping it keeps the task alive."""
+        self._waiter: Waiter | None = None
+        self._task_over = False
+
+    # ---- what the connection tells
+
+    @abstractmethod
+    def body_received(self, data: bytes) -> None:
+        """Some bytes of the request body, or of the tunnel."""
+
+    @abstractmethod
+    def body_ended(self) -> None:
+        """The request body is whole; or the tunnel was closed by the peer."""
+
+    @abstractmethod
+    def input_ended(self) -> bool:
+        """The peer will send nothing more. Returns whether the exchange goes on (a half-close)."""
+
+    @abstractmethod
+    def sweep(self, now: float) -> None:
+        """Looks at its deadlines."""
+
+    @abstractmethod
+    def faulted(self, status: int, detail: str) -> None:
+        """The peer broke the framing in the middle of the exchange. `status` is for an answer, where one is still possible."""
+
+    def begin_closing(self, deadline: float) -> None:
+        """The server will end."""
+        self.handle.mark_closing(deadline)
+
+    def disconnected(self, reason: Reason) -> None:
+        """The exchange ended early, from whatever side."""
+        self.handle.mark_disconnected(reason)
+        self.conclude()
+        self.wake()
+
+    def sent(self) -> None:
+        """The operating system took the last byte of the answer."""
+        self.handle.mark_complete()
+        self.conclude()
+
+    # ---- for the conversations
+
+    @abstractmethod
+    async def converse(self) -> None:
+        """The application's call, and what must follow it whatever it did."""
+
+    async def run(self) -> None:
+        """The exchange's whole task."""
+        try:
+            await self.converse()
+        except Exception as error:
+            self.log_failure("the server failed", error=error)
+            self.carrier.abort(self)
+            self.disconnected(Reason.SERVER_ERROR)
+        finally:
+            self._task_over = True
+            if self.ended:
+                self._over()
+
+    def wake(self) -> None:
+        """Whoever waits in `receive` looks again."""
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None:
+            waiter.set()
+
+    async def wait(self) -> None:
+        """Waits for the next `wake`."""
+        if self._waiter is None:
+            self._waiter = self.service.runtime.waiter()
+        await self._waiter.wait()
+
+    async def pace(self) -> None:
+        """Called after something was queued: waits while the peer is slow, and lets others run now and then in any case.
+
+        Raises:
+            ClientGone: the client left meanwhile.
+        """
+        carrier = self.carrier
+        if self.bytes_unyielded >= YIELD_BYTES:
+            carrier.flush()
+        elif not carrier.is_congested and self.events_unyielded < YIELD_EVENTS:
+            return
+        self.bytes_unyielded = self.events_unyielded = 0
+        if carrier.is_congested:
+            await carrier.writable()
+        else:
+            await self.service.runtime.checkpoint()
+        if self.handle.disconnect_reason is not None:
+            raise ClientGone(self.handle.disconnect_reason)
+
+    def log_failure(self, what: str, *, error: BaseException | None = None) -> None:
+        """One line in the server's log for an application that failed."""
+        log.error("%s: %s", self.where(), what, exc_info=error)
+
+    def where(self) -> str:
+        """The exchange, for a line in the log; what the client sent of it is escaped."""
+        return f"{self.kind} {self.head.method} {self.head.target.decode('latin-1')!r}"
+
+    def conclude(self) -> None:
+        """The end is known. With the task's end, whichever is later, it closes the exchange."""
+        if not self.ended:
+            self.ended = self.service.runtime.now()
+            if self._task_over:
+                self._over()
+
+    def _over(self) -> None:
+        access_log = self.service.access_log
+        if access_log is not None:
+            reason = self.handle.disconnect_reason
+            access_log.record(
+                self.scope,
+                method=self.head.method,
+                status=self.status,
+                bytes_sent=self.bytes_sent,
+                seconds=self.ended - self.began,
+                reason=reason.value if reason is not None else None,
+            )
+        self.carrier.over(self)
+
+
+def is_only_client_gone(error: BaseException) -> bool:
+    """The error is nothing but the news that the client left, alone or in a group of its like."""
+    if isinstance(error, BaseExceptionGroup):
+        return error.split(OSError)[1] is None
+    return isinstance(error, OSError)

@@ -1,0 +1,89 @@
+"""Scopes: what the application is told about an exchange before anything happens."""
+
+from typing import Any
+
+import msgspec
+
+from pagi.gateway.connection import ConnectionHandle
+from pagi.gateway.transport import TransportHandle
+from pagi.http.url import decode_path
+from pagi.server.wire.events import RequestHead
+
+ASGI_VERSIONS = {"version": "3.0", "spec_version": "2.5"}
+PAGI_VERSIONS = {"version": "0.3", "spec_version": "0.3"}
+HTTP_EXTENSIONS: dict[str, dict[str, Any]] = {"http.response.pathsend": {}, "http.response.trailers": {}, "http.response.early_hint": {}}
+WEBSOCKET_EXTENSIONS: dict[str, dict[str, Any]] = {"websocket.http.response": {}}
+
+
+class Peer(msgspec.Struct, frozen=True, gc=False):
+    """The two ends of one connection."""
+
+    client: tuple[str, int] | None
+    """None on a Unix socket; then the scope has no `client` at all."""
+    server: tuple[str, int | None]
+    scheme: str = "http"
+
+
+def peer_of(peername: Any, sockname: Any) -> Peer:
+    """The two ends as the operating system names them: a tuple that begins with host and port, or a Unix socket's path.
+
+    >>> peer_of(("::1", 5000, 0, 0), ("::1", 80, 0, 0)).client
+    ('::1', 5000)
+    >>> peer_of("", b"/run/app.sock").server
+    ('/run/app.sock', None)
+    """
+    client = (str(peername[0]), int(peername[1])) if isinstance(peername, tuple) else None
+    if isinstance(sockname, tuple):
+        return Peer(client, (str(sockname[0]), int(sockname[1])))
+    path = sockname.decode("utf-8", "surrogateescape") if isinstance(sockname, bytes) else str(sockname or "")
+    return Peer(client, (path, None))
+
+
+def http_scope(
+    kind: str, head: RequestHead, peer: Peer, root_path: str, state: dict[str, Any], handle: ConnectionHandle, transport: TransportHandle
+) -> dict[str, Any]:
+    """The scope of an http or sse exchange. `state` is copied, one level deep, as ASGI asks."""
+    raw_path, _, query = head.target.partition(b"?")
+    path = decode_path(raw_path)
+    if root_path:
+        path = root_path + path
+        raw_path = root_path.encode() + raw_path
+    scope = {
+        "type": kind,
+        "asgi": ASGI_VERSIONS,
+        "pagi": PAGI_VERSIONS,
+        "http_version": head.http_version,
+        "method": head.method,
+        "scheme": peer.scheme,
+        "path": path,
+        "raw_path": raw_path,
+        "query_string": query,
+        "root_path": root_path,
+        "headers": head.headers,
+        "server": peer.server,
+        "state": state.copy(),
+        "extensions": HTTP_EXTENSIONS.copy(),
+        "pagi.connection": handle,
+        "pagi.transport": transport,
+    }
+    if peer.client is not None:
+        scope["client"] = peer.client
+    return scope
+
+
+def websocket_scope(
+    head: RequestHead,
+    subprotocols: list[str],
+    peer: Peer,
+    root_path: str,
+    state: dict[str, Any],
+    handle: ConnectionHandle,
+    transport: TransportHandle,
+) -> dict[str, Any]:
+    """The scope of a WebSocket session: no method, `ws` or `wss`, and the subprotocols the client offers."""
+    scope = http_scope("websocket", head, peer, root_path, state, handle, transport)
+    del scope["method"]
+    scope["scheme"] = "wss" if peer.scheme == "https" else "ws"
+    scope["subprotocols"] = subprotocols
+    scope["extensions"] = WEBSOCKET_EXTENSIONS.copy()
+    return scope

@@ -1,0 +1,73 @@
+"""The event-stream side of an exchange: its translator, and the clock that keeps a quiet stream alive."""
+
+from collections.abc import Callable, Sequence
+
+from pagi.gateway.event_stream import EventStream
+from pagi.gateway.types import Message
+from pagi.server.exchanges.base import SWEPT_SECONDS
+from pagi.server.options import SSEOptions
+from pagi.server.runtime import Runtime, Timer
+
+
+class ServedStream:
+    """One `EventStream` with a clock. `keep_alive` is handed the http event of a comment whenever the stream was quiet for long enough."""
+
+    __slots__ = ("_keep_alive", "_last_event", "_last_written", "_options", "_runtime", "_timer", "_translator")
+
+    def __init__(self, options: SSEOptions, runtime: Runtime, keep_alive: Callable[[Message], None]) -> None:
+        self._options = options
+        self._runtime = runtime
+        self._keep_alive = keep_alive
+        self._translator = EventStream(keepalive_interval=options.sse_keepalive_seconds)
+        self._timer: Timer | None = None
+        self._last_event = self._last_written = 0.0
+
+    def feed(self, event: Message) -> Sequence[Message]:
+        """What an `sse.*` event is in `http.*` events. Raises `AppError` for one that is wrong or out of order."""
+        translated = self._translator.feed(event)
+        self._last_written = self._last_event = self._runtime.now()
+        if event["type"] in ("sse.start", "sse.keepalive"):
+            self._arrange()
+        return translated
+
+    def finish(self) -> Sequence[Message]:
+        """What ends the stream when the application returns."""
+        self.stop()
+        return self._translator.finish()
+
+    def stop(self) -> None:
+        """No keepalive any more."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def is_idle(self, now: float) -> bool:
+        """Sends the keepalive that is due, and says whether the stream was without an event for longer than it may be."""
+        if not self._is_live():
+            return False
+        interval = self._translator.keepalive_interval
+        if interval >= SWEPT_SECONDS and now - self._last_written >= interval:
+            self._comment(now)
+        idle = self._options.sse_idle_seconds
+        return idle > 0 and now - self._last_event >= idle
+
+    def _is_live(self) -> bool:
+        translator = self._translator
+        return translator.started and not translator.ended and not translator.declined
+
+    def _comment(self, now: float) -> None:
+        self._last_written = now
+        self._keep_alive(self._translator.keepalive())
+
+    def _arrange(self) -> None:
+        self.stop()
+        interval = self._translator.keepalive_interval
+        if 0 < interval < SWEPT_SECONDS and self._is_live():
+            self._timer = self._runtime.at(self._last_written + interval, self._tick)
+
+    def _tick(self) -> None:
+        self._timer = None
+        now = self._runtime.now()
+        if self._is_live() and now - self._last_written >= self._translator.keepalive_interval:
+            self._comment(now)
+        self._arrange()

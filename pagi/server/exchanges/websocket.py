@@ -1,0 +1,353 @@
+"""One WebSocket session, whatever the framing below it."""
+
+from collections import deque
+
+from pagi.gateway import grammar
+from pagi.gateway.reasons import ClientGone, Reason
+from pagi.gateway.types import HeaderList, Message
+from pagi.server.exchanges.base import PLAIN, SWEPT_SECONDS, YIELD_BYTES, YIELD_EVENTS, Carrier, Exchange, is_only_client_gone, log
+from pagi.server.exchanges.scope import websocket_scope
+from pagi.server.runtime import Timer
+from pagi.server.wire.events import Answer, Request, ResponseData, ResponseEnd, TunnelOpened
+from pagi.server.wire.handshake import Handshake, accept_headers
+from pagi.server.wire.websocket import WebSocketEngine
+from pagi.server.wire.websocket_events import BinaryMessage, Closed, TextMessage, WSFault
+
+NO_CODE = 1006
+"""Never on the wire: the session ended without a Close (RFC 6455 section 7.4.1)."""
+
+
+class WebSocketExchange(Exchange):
+    """A handshake that the application accepts or denies, then messages both ways until one side closes."""
+
+    __slots__ = (
+        "_close_deadline", "_connect_delivered", "_denial_body", "_denial_head", "_end", "_frames", "_handshake", "_inbox", "_inbox_bytes",
+        "_last_message", "_last_ping", "_peer_done", "_ping_interval", "_ping_timeout", "_ping_timer", "_state", "_unanswered_since",
+    )  # fmt: skip
+
+    def __init__(self, carrier: Carrier, request: Request, handshake: Handshake) -> None:
+        super().__init__(carrier, request.stream_id, request.head, "websocket")
+        service = self.service
+        options = service.options
+        self.scope = websocket_scope(
+            request.head,
+            list(handshake.subprotocols),
+            carrier.peer,
+            options.serve.root_path,
+            service.state,
+            self.handle,
+            carrier.transport,
+        )
+        self._handshake = handshake
+        self._frames: WebSocketEngine | None = None
+        self._state = grammar.START["websocket"]
+        self._connect_delivered = False
+        self._inbox: deque[Message] = deque()
+        self._inbox_bytes = 0
+        self._end: tuple[int, str] | None = None
+        """Code and reason of the `websocket.disconnect` to deliver."""
+        self._denial_head: tuple[int, HeaderList] | None = None
+        self._denial_body: list[bytes] = []
+        self._close_deadline: float | None = None
+        self._last_message = self.began
+        self._ping_interval = options.websocket.ws_ping_interval_seconds
+        self._ping_timeout = options.websocket.ws_ping_timeout_seconds
+        self._last_ping = self.began
+        self._unanswered_since: float | None = None
+        self._peer_done = False
+        self._ping_timer: Timer | None = None
+
+    async def converse(self) -> None:
+        try:
+            await self.service.app(self.scope, self.receive, self.send)
+        except Exception as error:
+            self._failed(error)
+        except BaseException:
+            if self.handle.is_connected:
+                self.carrier.abort(self)
+            raise
+        else:
+            self._returned()
+        finally:
+            if self._ping_timer is not None:
+                self._ping_timer.cancel()
+
+    # ---- what the application sends
+
+    async def send(self, event: Message) -> None:
+        """Takes one event.
+
+        Raises:
+            AppError: the event is wrong or out of order.
+            ClientGone: the client left.
+        """
+        if self._end is not None:
+            raise ClientGone(self.handle.disconnect_reason or Reason.CLIENT_CLOSED)
+        frames = self._frames
+        if frames is not None and event.get("type") == "websocket.send" and len(event) == 2:
+            # The ordinary message needs no grammar: the session is open and stays so.
+            text = event.get("text")
+            if type(text) is str:
+                self._message(frames, text)
+                if self.carrier.is_congested or self.events_unyielded >= YIELD_EVENTS or self.bytes_unyielded >= YIELD_BYTES:
+                    await self.pace()
+                return
+        grammar.check("websocket", event)
+        state = grammar.advance("websocket", self._state, event)
+        await self._deliver(event)
+        self._state = state
+
+    async def _deliver(self, event: Message) -> None:
+        match event["type"]:
+            case "websocket.send":
+                text, data = event.get("text"), event.get("bytes")
+                self._message(self._opened(), text if text is not None else bytes(data or b""))
+                await self.pace()
+            case "websocket.accept":
+                self._accept(event.get("subprotocol"), list(event.get("headers") or ()))
+            case "websocket.close":
+                code, reason = event.get("code"), event.get("reason") or ""
+                if self._frames is None:
+                    self._deny(403, list(PLAIN), b"Forbidden\n")
+                else:
+                    self._close(1000 if code is None else code, reason)
+            case "websocket.http.response.start":
+                self._denial_head = event["status"], list(event.get("headers") or ())
+            case "websocket.http.response.body":
+                self._denial_body.append(bytes(event.get("body") or b""))
+                if not event.get("more_body") and self._denial_head is not None:
+                    self._deny(*self._denial_head, b"".join(self._denial_body))
+            case "websocket.keepalive":
+                self._ping_interval = float(event["interval"])
+                self._ping_timeout = float(event.get("timeout") or 0)
+                self._arrange_ping()
+
+    def _message(self, frames: WebSocketEngine, message: str | bytes) -> None:
+        size = len(message)
+        if isinstance(message, str):
+            frames.send_text(message)
+        else:
+            frames.send_bytes(message)
+        self._forward(frames)
+        self.bytes_sent += size
+        self.bytes_unyielded += size
+        self.events_unyielded += 1
+        self._last_message = self.service.runtime.now()
+
+    def _forward(self, frames: WebSocketEngine) -> None:
+        carrier, stream_id = self.carrier, self.stream_id
+        for part in frames.take_output():
+            carrier.send(ResponseData(stream_id, part))
+
+    def _accept(self, subprotocol: str | None, headers: HeaderList) -> None:
+        options = self.service.options.websocket
+        fields, extensions = accept_headers(self._handshake, subprotocol, headers, options.ws_deflate)
+        self.carrier.send(TunnelOpened(self.stream_id, fields))
+        self.carrier.flush()
+        self.status = 101
+        self.handle.response_started = True
+        self._frames = WebSocketEngine(options.ws_max_message_bytes, extensions)
+        self._arrange_ping()
+        self.carrier.resume_tunnel(self.stream_id)
+
+    def _deny(self, status: int, headers: HeaderList, body: bytes) -> None:
+        self.carrier.close_after_answer()
+        self.carrier.send(Answer(self.stream_id, status, headers, body))
+        self.handle.response_started = True
+        self.status = status
+        self.bytes_sent = len(body)
+        self._end = NO_CODE, ""
+        self._peer_done = True
+        self.carrier.flush()
+        self.carrier.answered(self)
+
+    def _close(self, code: int, reason: str = "") -> None:
+        frames = self._opened()
+        frames.close(code, reason)
+        self._forward(frames)
+        self.carrier.flush()
+        self._close_deadline = self.service.runtime.now() + self.service.options.websocket.ws_close_seconds
+
+    def _opened(self) -> WebSocketEngine:
+        assert self._frames is not None, "the grammar lets nothing through before the accept"
+        return self._frames
+
+    # ---- what the application receives
+
+    async def receive(self) -> Message:
+        """`websocket.connect`, then messages, then `websocket.disconnect` for as often as asked."""
+        if not self._connect_delivered:
+            self._connect_delivered = True
+            return {"type": "websocket.connect"}
+        while not self._inbox:
+            if self._end is not None:
+                code, reason = self._end
+                return {"type": "websocket.disconnect", "code": code, "reason": reason}
+            await self.wait()
+        return self._take()
+
+    def _take(self) -> Message:
+        event = self._inbox.popleft()
+        size = len(event.get("text") or event.get("bytes") or "")
+        self._inbox_bytes -= size
+        self.carrier.took(self.stream_id, size, self._waiting())
+        return event
+
+    def _waiting(self) -> int:
+        """Bytes of input that wait, for the marks: a full queue counts as a full buffer."""
+        if len(self._inbox) >= self.service.options.websocket.ws_max_queue:
+            return max(self._inbox_bytes, self.service.options.flow.high_water_bytes)
+        return self._inbox_bytes
+
+    # ---- what the connection tells
+
+    def body_received(self, data: bytes) -> None:
+        frames = self._frames
+        if frames is None or self._is_over():
+            return
+        for event in frames.receive(data):
+            if type(event) is TextMessage:
+                self._arrived({"type": "websocket.receive", "text": event.data}, len(event.data))
+            elif type(event) is BinaryMessage:
+                self._arrived({"type": "websocket.receive", "bytes": event.data}, len(event.data))
+            elif type(event) is Closed:
+                self._leave(event.code, event.reason, None if frames.close_sent and self._state == "closed" else Reason.CLIENT_CLOSED)
+            elif type(event) is WSFault:
+                log.info("%s: the client broke the WebSocket protocol, closed with %d: %s", self.where(), event.code, event.detail)
+                self._leave(event.code, Reason.PROTOCOL_ERROR.value, Reason.PROTOCOL_ERROR)
+        if frames.queued:
+            self._forward(frames)
+        if self._is_over():
+            self._close_line()
+
+    def _arrived(self, event: Message, size: int) -> None:
+        self._inbox.append(event)
+        self._inbox_bytes += size
+        self._last_message = self.service.runtime.now()
+        if size >= 4096 or len(self._inbox) > 1:
+            self.carrier.holds(self.stream_id, self._waiting())
+        if self._waiter is not None:
+            self.wake()
+
+    def body_ended(self) -> None:
+        self.input_ended()
+
+    def input_ended(self) -> bool:
+        self.disconnected(Reason.CLIENT_CLOSED)
+        return False
+
+    def faulted(self, status: int, detail: str) -> None:
+        self.carrier.abort(self)
+        self.disconnected(Reason.PROTOCOL_ERROR)
+
+    def disconnected(self, reason: Reason) -> None:
+        self._leave(NO_CODE, reason.value, reason)
+        super().disconnected(reason)
+
+    def begin_closing(self, deadline: float) -> None:
+        super().begin_closing(deadline)
+        if not self.service.speaks_sse and self._frames is not None and self._frames.is_open:
+            self._close(1001, "server shutdown")  # a plain ASGI application cannot hear the signal
+            self._end = 1001, Reason.SERVER_SHUTDOWN.value
+            self.handle.mark_disconnected(Reason.SERVER_SHUTDOWN)
+            self.wake()
+
+    def sweep(self, now: float) -> None:
+        frames = self._frames
+        if frames is None or self._is_over():
+            return
+        options = self.service.options.websocket
+        if self._close_deadline is not None:
+            if options.ws_close_seconds and now >= self._close_deadline:
+                self._leave(NO_CODE, Reason.CLIENT_TIMEOUT.value, Reason.CLIENT_TIMEOUT)
+                self._close_line()
+        elif options.ws_idle_seconds and now - self._last_message >= options.ws_idle_seconds:
+            self._leave(NO_CODE, Reason.IDLE_TIMEOUT.value, Reason.IDLE_TIMEOUT)
+            self._close(1001, "idle for too long")
+            self._close_line()
+        elif self._ping_interval >= SWEPT_SECONDS:
+            self._ping(frames, now)
+
+    # ---- heartbeats
+
+    def _ping(self, frames: WebSocketEngine, now: float) -> None:
+        """Sends the ping that is due; gives up on a client that let one go unanswered. Whatever it sends is an answer."""
+        carrier = self.carrier
+        unanswered = self._unanswered_since
+        if unanswered is not None:
+            if carrier.last_read > unanswered or carrier.reading_paused:
+                self._unanswered_since = None
+            elif self._ping_timeout and now - unanswered >= self._ping_timeout:
+                carrier.abort(self)
+                self.disconnected(Reason.KEEPALIVE_TIMEOUT)
+                return
+        if now - self._last_ping >= self._ping_interval:
+            self._last_ping = now
+            if self._unanswered_since is None:
+                self._unanswered_since = now
+            frames.ping()
+            self._forward(frames)
+            carrier.flush()
+
+    def _arrange_ping(self) -> None:
+        if self._ping_timer is not None:
+            self._ping_timer.cancel()
+            self._ping_timer = None
+        if 0 < self._ping_interval < SWEPT_SECONDS:
+            runtime = self.service.runtime
+            self._ping_timer = runtime.at(runtime.now() + self._ping_interval, self._ping_tick)
+
+    def _ping_tick(self) -> None:
+        self._ping_timer = None
+        frames = self._frames
+        if frames is not None and frames.is_open and not self._is_over():
+            self._ping(frames, self.service.runtime.now())
+            self._arrange_ping()
+
+    # ---- the ends
+
+    def _leave(self, code: int, reason: str, ended: Reason | None) -> None:
+        """No message can be exchanged any more: what `receive` will say, once. `ended` is None where our own Close was answered."""
+        if self._end is None:
+            self._end = code, reason
+        self._peer_done = True
+        if ended is not None:
+            self.handle.mark_disconnected(ended)
+        self.wake()
+
+    def _is_over(self) -> bool:
+        """Nothing of the peer is read any more."""
+        return self._peer_done
+
+    def _close_line(self) -> None:
+        """The tunnel is done both ways, or given up: what is queued leaves, then the line closes."""
+        self.carrier.send(ResponseEnd(self.stream_id))
+        self.carrier.flush()
+        self.carrier.close(self)
+        if self.handle.is_connected:
+            self.sent()
+        else:
+            self.conclude()
+
+    def _failed(self, error: Exception) -> None:
+        if self._end is not None and is_only_client_gone(error):
+            return
+        self.log_failure("the application failed", error=error)
+        self._finish_for_application(500, 1011, Reason.SERVER_ERROR)
+
+    def _returned(self) -> None:
+        if self._frames is None and self._end is None:
+            self.log_failure("the application returned without accepting or closing")
+        self._finish_for_application(500, 1000, None)
+
+    def _finish_for_application(self, status: int, code: int, reason: Reason | None) -> None:
+        """Ends what the application left open: the handshake by `status`, the session by a Close with `code`."""
+        if self._end is not None:
+            return
+        if self._frames is None:
+            self._deny(status, list(PLAIN), b"Internal Server Error\n")
+        elif self._frames.is_open:
+            self._state = "closed"
+            self._close(code)
+            if reason is not None:
+                self.handle.mark_disconnected(reason)

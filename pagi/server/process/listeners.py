@@ -1,0 +1,101 @@
+"""Listening sockets: bound before anything else starts, so that a taken port is found at once."""
+
+import os
+import socket
+import stat
+
+from pagi.http.errors import ConfigError
+from pagi.server.options import ListenOptions
+
+
+class CannotListen(ConfigError):
+    """An address could not be bound. The message says which, why, and what may help."""
+
+
+def open_listeners(options: ListenOptions) -> list[socket.socket]:
+    """The bound and listening sockets, not blocking: one for each address that `host` stands for, or one Unix socket.
+
+    Raises:
+        CannotListen: an address is taken, forbidden or unknown.
+    """
+    if options.uds is not None:
+        return [_unix(options.uds, options.backlog)]
+    try:
+        found = socket.getaddrinfo(options.host or None, options.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except socket.gaierror as error:
+        raise CannotListen(f"host {options.host!r} is no address: {error.strerror}") from error
+    sockets: list[socket.socket] = []
+    port = options.port
+    try:
+        for family, _, _, _, address in dict.fromkeys(found):
+            if not isinstance(address[0], str):
+                continue  # an IPv6 address on a Python without IPv6
+            # Port 0 is drawn once: every further address listens on the one that was drawn.
+            opened = _tcp(family, (address[0], port, *address[2:]), options.backlog)
+            port = opened.getsockname()[1]
+            sockets.append(opened)
+    except BaseException:
+        for opened in sockets:
+            opened.close()
+        raise
+    return sockets
+
+
+def close_listeners(sockets: list[socket.socket]) -> None:
+    """Closes them, and removes the file of a Unix socket."""
+    for opened in sockets:
+        path = opened.getsockname() if opened.family == socket.AF_UNIX else None
+        opened.close()
+        if path and os.path.exists(path):
+            os.unlink(path)
+
+
+def address_of(opened: socket.socket) -> str:
+    """How a person writes where this socket listens."""
+    name = opened.getsockname()
+    if opened.family == socket.AF_UNIX:
+        return f"unix:{name}"
+    return f"http://[{name[0]}]:{name[1]}" if opened.family == socket.AF_INET6 else f"http://{name[0]}:{name[1]}"
+
+
+def _tcp(family: int, address: tuple[object, ...], backlog: int) -> socket.socket:
+    opened = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        opened.bind(address)
+        opened.listen(backlog)
+        opened.setblocking(False)
+    except OSError as error:
+        opened.close()
+        where = f"{address[0]} port {address[1]}"
+        raise CannotListen(
+            f"cannot listen on {where}: {error.strerror}; is another server running there? Choose one with --port"
+        ) from error
+    return opened
+
+
+def _unix(path: str, backlog: int) -> socket.socket:
+    opened = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        if os.path.exists(path) and stat.S_ISSOCK(os.stat(path).st_mode):
+            _remove_stale(path)
+        opened.bind(path)
+        opened.listen(backlog)
+        opened.setblocking(False)
+    except OSError as error:
+        opened.close()
+        raise CannotListen(f"cannot listen on {path!r}: {error.strerror}") from error
+    return opened
+
+
+def _remove_stale(path: str) -> None:
+    """Removes a socket file that nobody listens on any more; one that answers is left alone."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(path)
+        except ConnectionRefusedError:
+            os.unlink(path)
+            return
+    raise CannotListen(f"another server listens on {path!r}")

@@ -1,0 +1,85 @@
+"""The blocking front door of the server: a loop of its own, signals, and an exit code."""
+
+import importlib.util
+import logging
+from typing import Any
+
+import anyio
+
+from pagi.gateway.types import AnyApp
+from pagi.http.errors import ConfigError
+from pagi.server.options import ServerOptions, server_options
+from pagi.server.process.lifespan import StartupFailed
+from pagi.server.process.signals import obey_signals
+from pagi.server.server import Server
+
+log = logging.getLogger("pagi.server")
+
+EXIT_CLEAN = 0
+EXIT_FAILED = 1
+EXIT_START = 3
+EXIT_CUT = 4
+
+
+def run(app: AnyApp, options: ServerOptions) -> int:
+    """Serves until INT or TERM, on a loop of its own, and returns the exit code.
+
+    0: clean. 1: the server failed while running. 3: it could not start. 4: the deadline passed and work was cut.
+    """
+    backend, backend_options = choose_loop(options.serve.loop)
+    try:
+        return anyio.run(_serve_with_signals, app, options, backend=backend, backend_options=backend_options)
+    except (ConfigError, StartupFailed) as error:
+        log.error("%s", error)
+        return EXIT_START
+    except Exception:
+        log.exception("the server failed")
+        return EXIT_FAILED
+
+
+def serve(app: AnyApp, options: ServerOptions | None = None, /, **named: Any) -> None:
+    """Serves `app` until INT or TERM. `options` are a `ServerOptions`, or single options by name: `serve(app, port=8080)`.
+
+    Raises:
+        SystemExit: with the exit code, unless the end was clean (see `run`).
+    """
+    if not logging.getLogger("pagi").handlers and not logging.getLogger().handlers:
+        logging.basicConfig(level=logging.INFO, format="%(message)s")
+    code = run(app, options if options is not None else server_options(**named))
+    if code != EXIT_CLEAN:
+        raise SystemExit(code)
+
+
+def choose_loop(loop: str) -> tuple[str, dict[str, Any]]:
+    """anyio's backend and its options for a `--loop`.
+
+    Raises:
+        ConfigError: uvloop or trio was asked for by name and is not installed.
+    """
+    if loop == "trio":
+        _demand("trio", "install trio")
+        return "trio", {}
+    if loop == "uvloop":
+        _demand("uvloop", "install the extra: pip install 'pagi-web[speed]'")
+    use_uvloop = loop == "uvloop" or (loop == "auto" and importlib.util.find_spec("uvloop") is not None)
+    return "asyncio", {"use_uvloop": use_uvloop}
+
+
+def _demand(package: str, remedy: str) -> None:
+    if importlib.util.find_spec(package) is None:
+        raise ConfigError(f"loop {package!r} was asked for, but {package} is not installed; {remedy}")
+
+
+async def _serve_with_signals(app: AnyApp, options: ServerOptions) -> int:
+    server = Server(app, options)
+    failure: Exception | None = None
+    async with anyio.create_task_group() as group:
+        await group.start(obey_signals, server)
+        try:
+            await server.serve()
+        except Exception as error:
+            failure = error
+        group.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
+    return EXIT_CUT if server.was_cut else EXIT_CLEAN

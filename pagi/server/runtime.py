@@ -1,0 +1,70 @@
+"""The two seams under a connection: its wire, and the loop. Met by asyncio, by anyio streams and by the test client."""
+
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Protocol
+
+from pagi.gateway.connection import Waiter
+
+
+class Timer(Protocol):
+    """Something that was arranged and may be called off."""
+
+    def cancel(self) -> None: ...
+
+
+class Line(Protocol):
+    """One connection's wire. Nothing here waits; nothing here raises for a peer that is gone."""
+
+    def write(self, parts: list[bytes]) -> None:
+        """Takes these bytes for sending, in order."""
+        ...
+
+    def buffered(self) -> int:
+        """Bytes taken and not yet accepted by the operating system."""
+        ...
+
+    def pause_reading(self) -> None: ...
+    def resume_reading(self) -> None: ...
+
+    def when_sent(self, fn: Callable[[], None]) -> None:
+        """Calls `fn` once, when everything written so far was accepted by the operating system; never if the line is lost first."""
+        ...
+
+    def close(self, *, linger: bool = False) -> None:
+        """Sends what is buffered, then closes. With `linger` the write side closes first and input is discarded for a moment,
+
+        so that an error answer is not destroyed by a reset (RFC 9112 section 9.6).
+        """
+        ...
+
+    def abort(self) -> None:
+        """Closes at once; what is buffered is lost."""
+        ...
+
+
+class Runtime(Protocol):
+    """What the core asks of a loop."""
+
+    def now(self) -> float:
+        """Seconds on a clock that never goes back; the clock of `anyio.current_time()`."""
+        ...
+
+    def spawn(self, work: Callable[[], Coroutine[Any, Any, None]]) -> object:
+        """Runs `work` in a task of its own, which lives as long as what is returned is kept. It reports its own failures."""
+        ...
+
+    async def cancel(self, tasks: list[object], grace_seconds: float) -> int:
+        """Cancels what `spawn` returned, and waits so long for it to end. Returns how many tasks ignored that."""
+        ...
+
+    def waiter(self) -> Waiter: ...
+
+    def checkpoint(self) -> Awaitable[None]:
+        """Lets everybody else run once."""
+        ...
+
+    def soon(self, fn: Callable[[], None]) -> None:
+        """Calls `fn` at the end of this tick."""
+        ...
+
+    def at(self, deadline: float, fn: Callable[[], None]) -> Timer: ...

@@ -1,0 +1,144 @@
+"""One process that serves one application: start, serve, drain, end."""
+
+import logging
+import socket
+from collections.abc import Callable
+from typing import Any
+
+import anyio
+from anyio.abc import TaskGroup, TaskStatus
+
+from pagi.gateway.types import AnyApp
+from pagi.server.options import ServerOptions, server_options
+from pagi.server.process.lifespan import Lifespan, StartupFailed
+from pagi.server.process.listeners import address_of, close_listeners, open_listeners
+from pagi.server.service import Service
+from pagi.server.transports.anyio import AnyioTransport
+from pagi.server.transports.asyncio import AsyncioTransport, running_loop
+
+log = logging.getLogger("pagi.server")
+
+CUT_SECONDS = 1.0
+"""How long a cancelled application may take to end before it is left behind."""
+
+
+class Server:
+    """Serves `app`, inside a running loop: asyncio, uvloop or trio.
+
+    `options` are a `ServerOptions`, or single options by name:
+
+        server = Server(app, port=8000, graceful_seconds=10)
+        async with anyio.create_task_group() as group:
+            port = await group.start(server.serve)
+            ...
+            server.shutdown()
+    """
+
+    def __init__(self, app: AnyApp, options: ServerOptions | None = None, /, **named: Any) -> None:
+        self.app = app
+        self.options = options if options is not None else server_options(**named)
+        self.addresses: list[str] = []
+        """Where it listens, as a person writes it; empty until it does."""
+        self.port: int | None = None
+        """The bound TCP port; None before it listens, and on a Unix socket."""
+        self.was_cut = False
+        """Work was left at the shutdown deadline and was cut (exit code 4)."""
+        self._stop = False
+        self._forced = False
+        self._wake: Callable[[], None] | None = None
+
+    def shutdown(self, *, force: bool = False) -> None:
+        """Begins the graceful end: nothing more is accepted, exchanges are told and drained until `graceful_seconds` passed.
+
+        With `force`, or when called again with it, what is left is cut at once. Call it in the loop's own thread.
+        """
+        self._stop = True
+        self._forced = self._forced or force
+        if self._wake is not None:
+            self._wake()
+
+    async def serve(self, *, task_status: TaskStatus[int | None] = anyio.TASK_STATUS_IGNORED) -> None:
+        """Serves until `shutdown`, or until it is cancelled. Reports the bound port (None on a Unix socket) once it listens.
+
+        Raises:
+            CannotListen: an address is taken, forbidden or unknown.
+            StartupFailed: the application could not start.
+            ConfigError: the application's wiring is wrong.
+        """
+        build = getattr(self.app, "build", None)
+        if callable(build):
+            build()
+        sockets = open_listeners(self.options.listen)
+        failure: Exception | None = None
+        try:
+            async with anyio.create_task_group() as group:
+                try:
+                    await self._serve(group, sockets, task_status)
+                except Exception as error:
+                    failure = error
+                group.cancel_scope.cancel()
+        finally:
+            close_listeners(sockets)
+        if failure is not None:
+            raise failure
+
+    async def _serve(self, group: TaskGroup, sockets: list[socket.socket], task_status: TaskStatus[int | None]) -> None:
+        options = self.options
+        loop = running_loop()
+        transport = AnyioTransport(group) if loop is None else AsyncioTransport(loop)
+        service = Service(self.app, options, transport.runtime)
+        lifespan: Lifespan | None = None
+        if options.serve.lifespan != "off":
+            lifespan = Lifespan(
+                self.app, mode=options.serve.lifespan, startup_seconds=options.timeouts.startup_seconds, state=service.state
+            )
+            await group.start(lifespan.run)
+        service.start()
+        try:
+            await transport.listen(service, sockets)
+            self.addresses = [address_of(opened) for opened in sockets]
+            name = sockets[0].getsockname()
+            self.port = name[1] if isinstance(name, tuple) else None
+            log.info("listening on %s", ", ".join(self.addresses))
+            task_status.started(self.port)
+            await self._until(lambda: self._stop)
+            await self._drain(service, transport)
+        finally:
+            service.stop()
+        if lifespan is not None:
+            left = (service.closing_deadline or 0.0) - transport.runtime.now()
+            await lifespan.shutdown(max(left, CUT_SECONDS))
+
+    async def _drain(self, service: Service, transport: AnyioTransport | AsyncioTransport) -> None:
+        """Everything between the last accept and the last byte."""
+        runtime = transport.runtime
+        await transport.stop_listening()
+        deadline = runtime.now() + self.options.timeouts.graceful_seconds
+        open_connections = len(service.connections)
+        service.begin_closing(deadline)
+        if service.connections:
+            log.info("closing: %d connections, at most %g s", open_connections, self.options.timeouts.graceful_seconds)
+        async with anyio.create_task_group() as waiting:
+
+            async def drained() -> None:
+                await service.quiet()
+                waiting.cancel_scope.cancel()
+
+            waiting.start_soon(drained)
+            with anyio.move_on_at(deadline):
+                await self._until(lambda: self._forced)
+            waiting.cancel_scope.cancel()
+        left = service.cut()
+        if left:
+            self.was_cut = True
+            log.warning("%d exchanges were still open and were cut (server_shutdown)", len(left))
+            stubborn = await runtime.cancel(left, CUT_SECONDS)
+            if stubborn:
+                log.error("%d exchanges ignore their cancellation and are left behind", stubborn)
+
+    async def _until(self, is_so: Callable[[], bool]) -> None:
+        """Waits for what `shutdown` sets."""
+        while not is_so():
+            event = anyio.Event()
+            self._wake = event.set
+            await event.wait()

@@ -1,0 +1,91 @@
+"""What every connection of one process shares: the application, its options and state, the loop, and who is connected."""
+
+import time
+from typing import Any, Protocol
+
+from pagi.gateway.connection import Waiter
+from pagi.gateway.marker import is_pagi
+from pagi.gateway.types import AnyApp
+from pagi.http.dates import http_date
+from pagi.server.access_log import AccessLog
+from pagi.server.deadlines import Sweeper, sweep_period
+from pagi.server.options import ServerOptions
+from pagi.server.runtime import Runtime
+from pagi.server.wire.head_writer import StaticLines
+
+
+class Member(Protocol):
+    """A connection, as the process sees it."""
+
+    def sweep(self, now: float) -> None: ...
+    def begin_closing(self, deadline: float) -> None: ...
+    def cut(self) -> list[object]: ...
+
+
+class Service:
+    """One application served on one loop. Knows every open connection; outlives them all."""
+
+    def __init__(self, app: AnyApp, options: ServerOptions, runtime: Runtime) -> None:
+        self.app = app
+        self.options = options
+        self.runtime = runtime
+        self.state: dict[str, Any] = {}
+        """What the lifespan left; each scope gets a shallow copy."""
+        interface = options.serve.interface
+        self.speaks_sse = interface == "pagi" or (interface == "auto" and is_pagi(app))
+        """The application may be given `sse` scopes."""
+        self.access_log = AccessLog(options.serve.access_log_format) if options.serve.access_log else None
+        self.static_lines = StaticLines(b"")
+        self.connections: set[Member] = set()
+        self.closing_deadline: float | None = None
+        self._quiet: Waiter | None = None
+        self._sweeper = Sweeper(runtime, sweep_period(options), self._sweep)
+        self._second = 0
+
+    def start(self) -> None:
+        """Starts the clockwork: deadlines, and the Date that answers carry."""
+        self._refresh_date()
+        self._sweeper.start()
+
+    def stop(self) -> None:
+        """Stops the clockwork."""
+        self._sweeper.stop()
+
+    @property
+    def is_full(self) -> bool:
+        """As many connections are open as may be."""
+        limit = self.options.listen.max_connections
+        return limit > 0 and len(self.connections) >= limit
+
+    def forget(self, connection: Member) -> None:
+        """The connection is lost and its last exchange is over."""
+        self.connections.discard(connection)
+        if not self.connections and self._quiet is not None:
+            self._quiet.set()
+
+    async def quiet(self) -> None:
+        """Waits until no connection is open and no exchange runs, background work included."""
+        while self.connections:
+            self._quiet = self.runtime.waiter()
+            await self._quiet.wait()
+
+    def begin_closing(self, deadline: float) -> None:
+        """The closing signal: idle connections end now, exchanges are told that they have until `deadline`."""
+        self.closing_deadline = deadline
+        for connection in list(self.connections):
+            connection.begin_closing(deadline)
+
+    def cut(self) -> list[object]:
+        """The deadline passed: what is left is cut. Returns the tasks to cancel."""
+        return [task for connection in list(self.connections) for task in connection.cut()]
+
+    def _sweep(self, now: float) -> None:
+        self._refresh_date()
+        for connection in list(self.connections):
+            connection.sweep(now)
+
+    def _refresh_date(self) -> None:
+        second = int(time.time())
+        if second != self._second:
+            self._second = second
+            self.static_lines.lines = b"\r\ndate: " + http_date(second).encode() + b"\r\nserver: pagi"

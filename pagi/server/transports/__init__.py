@@ -1,0 +1,1 @@
+"""Sockets and loops: asyncio's Protocols, and any anyio byte stream."""

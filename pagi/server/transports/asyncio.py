@@ -1,0 +1,199 @@
+"""asyncio and uvloop: a Protocol is the line, a loop is the runtime. The fast path, and the one room that may import asyncio."""
+
+import asyncio
+import socket
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, cast
+
+from pagi.gateway.connection import Waiter
+from pagi.server.connection import SERVER_FULL, Connection, reason_of
+from pagi.server.exchanges.scope import peer_of
+from pagi.server.runtime import Timer
+from pagi.server.service import Service
+
+LINGER_SECONDS = 1.0
+LINGER_BYTES = 256 * 1024
+"""What a client may still send after an error answer before it is cut off: enough for it to read that answer."""
+
+
+class FutureWaiter:
+    """A one-shot event on an asyncio loop. Made for one waiting task in the ordinary case, right for many."""
+
+    __slots__ = ("_future",)
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._future = loop.create_future()
+
+    def set(self) -> None:
+        if not self._future.done():
+            self._future.set_result(None)
+
+    async def wait(self) -> None:
+        # Shielded by hand: a task that is cancelled while it waits must not cancel the event for the others.
+        await asyncio.shield(self._future)
+
+
+class AsyncioRuntime:
+    """The running asyncio loop."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self.now: Callable[[], float] = loop.time
+        self._create_task = loop.create_task
+
+    def spawn(self, work: Callable[[], Coroutine[Any, Any, None]]) -> object:
+        return self._create_task(work())
+
+    def waiter(self) -> Waiter:
+        return FutureWaiter(self._loop)
+
+    def checkpoint(self) -> Awaitable[None]:
+        return asyncio.sleep(0)
+
+    def soon(self, fn: Callable[[], None]) -> None:
+        self._loop.call_soon(fn)
+
+    def at(self, deadline: float, fn: Callable[[], None]) -> Timer:
+        return self._loop.call_at(deadline, fn)
+
+    async def cancel(self, tasks: list[object], grace_seconds: float) -> int:
+        running = [task for task in tasks if isinstance(task, asyncio.Future) and not task.done()]
+        for task in running:
+            task.cancel()
+        if not running:
+            return 0
+        _, stubborn = await asyncio.wait(running, timeout=grace_seconds)
+        return len(stubborn)
+
+
+class ProtocolLine(asyncio.Protocol):
+    """One accepted socket: what asyncio tells goes to the `Connection`, what that writes goes to the transport."""
+
+    __slots__ = ("_connection", "_flushes", "_lingering", "_loop", "_marks", "_on_lost", "_service", "_transport")
+
+    def __init__(self, service: Service, loop: asyncio.AbstractEventLoop) -> None:
+        self._service = service
+        self._loop = loop
+        flow = service.options.flow
+        self._marks = (flow.high_water_bytes, flow.low_water_bytes)
+        self._flushes: list[Callable[[], None]] | None = None
+        self._lingering: int | None = None
+        self._connection: Connection | None = None
+        self._transport: asyncio.Transport = cast(asyncio.Transport, None)
+
+    # ---- what asyncio tells
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(*self._marks)
+        if self._service.is_full:
+            self._transport.write(SERVER_FULL)
+            self.close(linger=True)
+            return
+        self._connection = Connection(
+            self._service, self, peer_of(transport.get_extra_info("peername"), transport.get_extra_info("sockname"))
+        )
+
+    def data_received(self, data: bytes) -> None:
+        if self._lingering is None and self._connection is not None:
+            self._connection.received(data)
+        elif self._lingering is not None:
+            self._lingering -= len(data)
+            if self._lingering < 0:
+                self._transport.abort()
+
+    def eof_received(self) -> bool:
+        if self._lingering is not None or self._connection is None:
+            return False
+        self._connection.received(b"")
+        return True  # the write side stays open: an answer may still go out
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        connection, self._connection = self._connection, None
+        self._flushes = None
+        if connection is not None:
+            connection.lost(reason_of(exc))
+
+    def pause_writing(self) -> None:
+        if self._connection is not None and self._transport.get_write_buffer_size() > self._marks[0]:
+            self._connection.congested()
+
+    def resume_writing(self) -> None:
+        flushes, self._flushes = self._flushes, None
+        if flushes is not None:
+            self._transport.set_write_buffer_limits(*self._marks)
+            for fn in flushes:
+                fn()
+        if self._connection is not None and self._connection.is_congested:
+            self._connection.drained()
+
+    # ---- what the connection asks (see `Line`)
+
+    def write(self, parts: list[bytes]) -> None:
+        if len(parts) == 1:
+            self._transport.write(parts[0])
+        else:
+            self._transport.writelines(parts)
+
+    def buffered(self) -> int:
+        return self._transport.get_write_buffer_size()
+
+    def pause_reading(self) -> None:
+        self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        if not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    def when_sent(self, fn: Callable[[], None]) -> None:
+        if not self._transport.get_write_buffer_size():
+            fn()
+        elif self._flushes is not None:
+            self._flushes.append(fn)
+        else:
+            self._flushes = [fn]
+            # With both marks at zero asyncio tells when the last byte has left. The real ones come back then.
+            self._transport.set_write_buffer_limits(0, 0)
+
+    def close(self, *, linger: bool = False) -> None:
+        if self._lingering is not None or self._transport.is_closing():
+            return
+        if linger and self._transport.can_write_eof():
+            self._lingering = LINGER_BYTES
+            self._transport.write_eof()
+            self._transport.resume_reading()
+            self._loop.call_later(LINGER_SECONDS, self._transport.close)
+        else:
+            self._transport.close()
+
+    def abort(self) -> None:
+        self._transport.abort()
+
+
+class AsyncioTransport:
+    """Accepts on listening sockets with the running asyncio loop."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self.runtime = AsyncioRuntime(loop)
+        self._servers: list[asyncio.Server] = []
+
+    async def listen(self, service: Service, sockets: list[socket.socket]) -> None:
+        """Accepts from now on."""
+        for opened in sockets:
+            server = await self._loop.create_server(lambda: ProtocolLine(service, self._loop), sock=opened)
+            self._servers.append(server)
+
+    async def stop_listening(self) -> None:
+        """Accepts nothing more, and closes the listening sockets. Open connections stay."""
+        for server in self._servers:
+            server.close()
+        self._servers.clear()
+
+
+def running_loop() -> asyncio.AbstractEventLoop | None:
+    """The asyncio loop that runs here; None under trio."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None

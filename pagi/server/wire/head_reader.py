@@ -1,0 +1,170 @@
+"""Reading a whole request head: a short cut for the ordinary, the gate and h11 for all else. Neither looks past the head's end."""
+
+import re
+
+import h11
+
+from pagi.gateway.types import HeaderList
+from pagi.http.media_types import names_event_stream
+from pagi.http.url import valid_host
+from pagi.server.wire.events import RequestHead
+from pagi.server.wire.head_gate import MAX_LENGTH_DIGITS, TOKEN, VALUE, Fields, RequestRefused, check, meaning, origin_form
+
+# The two halves of one pattern. The value may not end in a blank: then nothing is left to strip, and the fields are cut by one
+# `findall`. Possessive quantifiers (Python 3.11) keep it linear whatever comes.
+_LINE = re.compile(rb"([A-Z]+) (/[\x21\x22\x24-\x7e]*) HTTP/1\.1")
+_FIELDS = re.compile(rb"(?:\r\n" + TOKEN + rb":" + VALUE + rb"(?<![ \t]))++")
+_FIELD = re.compile(rb"\r\n([^:]++):[ \t]*+([^\r]*+)")
+
+# A name or IPv4 address, perhaps with a port: a part of what `valid_host` takes, known in a quarter of its time.
+_PLAIN_HOST = re.compile(rb"[A-Za-z0-9.\-]+(?::[0-9]{1,4})?")
+
+_METHODS = {name.encode(): name for name in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "QUERY")}
+_EXTRAORDINARY = frozenset((b"transfer-encoding", b"expect", b"upgrade"))
+_EVENTLESS = frozenset(("HEAD", "OPTIONS"))
+
+REMEMBERED_BYTES = 2048
+"""A request line or fields longer than this are read anew each time: an idle connection should not keep them (performance.md, memory)."""
+
+
+def ordinary_line(line: bytes) -> tuple[str, bytes] | None:
+    """Method and target of an ordinary request line; None where the gate must look."""
+    matched = _LINE.fullmatch(line)
+    if matched is None:
+        return None
+    method = _METHODS.get(matched[1])
+    return None if method is None else (method, matched[2])
+
+
+def ordinary_fields(span: bytes, max_fields: int) -> Fields | None:
+    """What ordinary fields of an HTTP/1.1 head say, each in `span` with its leading CRLF; None where the gate must look.
+
+    Ordinary: no name twice, one valid Host, at most one Content-Length, and none of Transfer-Encoding, Expect and Upgrade. A
+    Connection of exactly `keep-alive` or `close` is ordinary: every browser sends one.
+    """
+    if _FIELDS.fullmatch(span) is None:
+        return None
+    headers = [(name.lower(), value) for name, value in _FIELD.findall(span)]
+    named = dict(headers)
+    if len(named) != len(headers) or len(headers) > max_fields or not _EXTRAORDINARY.isdisjoint(named):
+        return None
+    host = named.get(b"host")
+    if host is None or not (_PLAIN_HOST.fullmatch(host) or valid_host(host)):
+        return None
+    length = named.get(b"content-length")
+    if length is not None and not (length.isdigit() and len(length) <= MAX_LENGTH_DIGITS):
+        return None
+    keep_alive = True
+    connection = named.get(b"connection")
+    if connection is not None:
+        connection = connection.lower()
+        keep_alive = connection == b"keep-alive"
+        if not keep_alive and connection != b"close":
+            return None
+    accept = named.get(b"accept")
+    return Fields(
+        headers,
+        keep_alive=keep_alive,
+        content_length=None if length is None else int(length),
+        names_events=accept is not None and names_event_stream(accept),
+        te=named.get(b"te", b""),
+    )
+
+
+def short_cut(head: bytes, max_fields: int) -> tuple[RequestHead, Fields] | None:
+    """Reads an ordinary head, given without its closing empty line. It may refuse (None) what the gate lets pass, never the reverse."""
+    line, _, _ = head.partition(b"\r\n")
+    ordinary = ordinary_line(line)
+    fields = None if ordinary is None else ordinary_fields(head[len(line) :], max_fields)
+    if ordinary is None or fields is None:
+        return None
+    return _request_head(*ordinary, "1.1", fields), fields
+
+
+def through_gate(head: bytes, max_fields: int) -> tuple[RequestHead, Fields]:
+    """Reads any head by the gate and h11, given without its closing empty line.
+
+    Raises:
+        RequestRefused: the gate or h11 does not let it pass.
+    """
+    check(head, max_fields)
+    # A fresh Connection per head is all public API, and keeps h11 from ever seeing a body.
+    connection = h11.Connection(h11.SERVER, max_incomplete_event_size=len(head) + 4)
+    try:
+        connection.receive_data(head + b"\r\n\r\n")
+        event = connection.next_event()
+    except h11.RemoteProtocolError as error:
+        raise RequestRefused(error.error_status_hint, str(error)) from error
+    if not isinstance(event, h11.Request):
+        raise RequestRefused(400, "the request head does not end where its empty line is")
+    target, authority = origin_form(event.method, event.target)
+    headers: HeaderList = list(event.headers)
+    if authority is not None:
+        # "the origin server MUST ignore the received Host header field (if any) and instead use the host information of the
+        # request-target" (RFC 9112 section 3.2.2).
+        headers = [(b"host", authority), *(pair for pair in headers if pair[0] != b"host")]
+    version = event.http_version.decode()
+    fields = meaning(headers, version)
+    return _request_head(event.method.decode(), target, version, fields), fields
+
+
+class HeadReader:
+    """Reads one connection's heads, and remembers the last ordinary one: clients that keep a connection repeat their fields."""
+
+    __slots__ = ("_fields", "_line", "_max_fields", "_ordinary", "_span")
+
+    def __init__(self, max_fields: int) -> None:
+        self._max_fields = max_fields
+        self.forget()
+
+    def forget(self) -> None:
+        """Frees the memory of the last head: this connection reads no more of them soon."""
+        self._line = b""
+        self._ordinary: tuple[str, bytes] | None = None
+        self._span = b""
+        self._fields: Fields | None = None
+
+    def read(self, data: bytes, start: int, end: int) -> tuple[RequestHead, Fields]:
+        """The head in `data` from `start` to `end`, where its closing CRLF CRLF begins.
+
+        Raises:
+            RequestRefused: it is malformed, or over a limit.
+        """
+        line_end = data.find(b"\r\n", start, end)
+        if line_end < 0:
+            return through_gate(data[start:end], self._max_fields)
+        line = data[start:line_end]
+        ordinary = self._ordinary if line == self._line else ordinary_line(line)
+        if ordinary is None:
+            return through_gate(data[start:end], self._max_fields)
+        if len(line) <= REMEMBERED_BYTES:
+            self._line = line
+            self._ordinary = ordinary
+        fields = self._fields
+        if fields is None or end - line_end != len(self._span) or not data.startswith(self._span, line_end):
+            span = data[line_end:end]
+            fields = ordinary_fields(span, self._max_fields)
+            if fields is None:
+                return through_gate(data[start:end], self._max_fields)
+            if len(span) <= REMEMBERED_BYTES:
+                self._span = span
+                self._fields = fields
+        return _request_head(*ordinary, "1.1", fields), fields
+
+
+def _request_head(method: str, target: bytes, version: str, fields: Fields) -> RequestHead:
+    if fields.is_plain:
+        return RequestHead(method, target, version, list(fields.headers))  # arguments by keyword would double its cost
+    length = fields.content_length
+    return RequestHead(
+        method,
+        target,
+        version,
+        list(fields.headers),
+        keep_alive=fields.keep_alive,
+        content_length=length,
+        has_body=fields.chunked or bool(length),
+        expects_continue=fields.expects_continue,
+        tunnel=fields.tunnel,
+        accepts_events=fields.names_events and method not in _EVENTLESS,
+    )
