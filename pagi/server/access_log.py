@@ -40,7 +40,7 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     reason: str | None
     """Why it ended early; None after a clean end."""
     route: str | None
-    """The pattern that matched, where the application says so (`scope["pagi.router"]["route"]`)."""
+    """The pattern that matched, where the application says so (`scope["pagi.route"]`)."""
 
 
 class AccessLog:
@@ -60,7 +60,6 @@ class AccessLog:
             self._second, self._stamp = now, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(now))
         client = scope.get("client")
         query = scope["query_string"]
-        router = scope.get("pagi.router")
         entry = Entry(
             time=self._stamp,
             client=f"{client[0]}:{client[1]}" if client else None,
@@ -72,7 +71,7 @@ class AccessLog:
             bytes_sent=bytes_sent,
             duration_ms=round(seconds * 1000, 3),
             reason=reason,
-            route=router.get("route") if isinstance(router, dict) else None,
+            route=scope.get("pagi.route"),
         )
         log.info("%s", self._render(entry))
 

@@ -26,19 +26,19 @@ class Connection:
     """One client's connection. The transport tells it what arrived; it tells the line what to write."""
 
     __slots__ = (
-        "_congested_waiters", "_exchange_waits", "_exchanges", "_flush_due", "_head_since", "_idle_since", "_line", "_lost_at", "_progress",
-        "_progress_at", "_written", "engine", "is_congested", "last_read", "peer", "reading_paused", "service", "transport",
+        "_congested_waiters", "_exchange_waits", "_exchanges", "_flush_due", "_head_since", "_idle_since", "_line", "_lost_at",
+        "_progress", "_progress_at", "_written", "engine", "is_congested", "last_read", "peer", "reading_paused", "service",
+        "transport", "unyielded_bytes", "unyielded_events",
     )  # fmt: skip
 
-    def __init__(self, service: Service, line: Line, peer: Peer, engine: Engine | None = None) -> None:
+    def __init__(self, service: Service, line: Line, peer: Peer) -> None:
         options = service.options
         self.service = service
         self.peer = peer
-        if engine is None:
-            engine = HTTP1Engine(options.http1, service.static_lines, options.body.drain_bytes)
-        self.engine: Engine = engine
+        self.engine: Engine = HTTP1Engine(options.http1, service.static_lines, options.body.drain_bytes)
         self.transport = TransportHandle(self._buffered, options.flow.high_water_bytes, options.flow.low_water_bytes)
         self.is_congested = False
+        self.unyielded_bytes = self.unyielded_events = 0
         self._line = line
         self._exchanges: dict[int, Exchange] = {}
         self._congested_waiters: list[Waiter] | None = None
@@ -58,7 +58,11 @@ class Connection:
         """Bytes arrived; `b""` is the end of input."""
         if self._exchanges:
             self.last_read = self.service.runtime.now()
-        self._handle(self.engine.receive(data))
+        events = self.engine.receive(data)
+        if events:
+            self._handle(events)
+        else:
+            self._look_at_waiting()
 
     def lost(self, reason: Reason) -> None:
         """The line is gone, whoever ended it."""
@@ -167,6 +171,18 @@ class Connection:
     def close_after_answer(self) -> None:
         self.engine.close_after()
 
+    def answer(self, exchange: Exchange, answer: Answer) -> None:
+        engine = self.engine
+        engine.send(answer)
+        exchange.handle.response_started = True
+        exchange.status = answer.status
+        exchange.bytes_sent = len(answer.body)
+        parts = engine.take_output()
+        if self._lost_at is None:
+            self._written += sum(map(len, parts))
+            self._line.write(parts)
+        self.answered(exchange)
+
     def answered(self, exchange: Exchange) -> None:
         if self.service.access_log is not None or exchange.handle.is_watched:
             self._line.when_sent(exchange.sent)
@@ -177,7 +193,7 @@ class Connection:
     def abort(self, exchange: Exchange) -> None:
         self.engine.send(Abort(exchange.stream_id))
         self.flush()
-        self._close_if_done()
+        self._close_when_sent()
 
     def close(self, exchange: Exchange) -> None:
         self.flush()
@@ -198,24 +214,29 @@ class Connection:
 
     def _handle(self, events: list[Event]) -> None:
         for event in events:
+            if type(event) is Request:
+                self._request(event)
+                continue
+            exchange = self._exchanges.get(event.stream_id)
             match event:
-                case Request():
-                    self._request(event)
                 case BodyData():
-                    if (exchange := self._exchanges.get(event.stream_id)) is not None:
+                    if exchange is not None:
                         exchange.body_received(event.data)
                 case BodyEnd():
-                    if (exchange := self._exchanges.get(event.stream_id)) is not None:
+                    if exchange is not None:
                         exchange.body_ended()
                 case InputEnded():
-                    self._input_ended(event.stream_id)
+                    self._input_ended(exchange)
                 case Fault():
-                    self._fault(event)
+                    self._fault(event, exchange)
                 case StreamReset():
-                    if (exchange := self._exchanges.get(event.stream_id)) is not None:
+                    if exchange is not None:
                         exchange.disconnected(Reason.CLIENT_CLOSED)
                 case _:
                     raise AssertionError(f"an engine may not produce {event!r}")
+
+    def _look_at_waiting(self) -> None:
+        """Bytes came that mean nothing yet: the beginning of a head, or requests whose turn has not come."""
         engine = self.engine
         if engine.mid_head:
             if self._head_since is None:
@@ -247,14 +268,12 @@ class Connection:
             self.engine.close_after()
             exchange.begin_closing(service.closing_deadline)
 
-    def _input_ended(self, stream_id: int) -> None:
-        exchange = self._exchanges.get(stream_id)
+    def _input_ended(self, exchange: Exchange | None) -> None:
         if exchange is None or not exchange.input_ended():
             self.flush()
             self._line.close()
 
-    def _fault(self, fault: Fault) -> None:
-        exchange = self._exchanges.get(fault.stream_id)
+    def _fault(self, fault: Fault, exchange: Exchange | None) -> None:
         log.info("%s: %d %s", self._client(), fault.status, fault.detail)
         if exchange is None:
             self._refuse(fault.status, fault.detail, list(fault.headers), logged=True)
@@ -274,21 +293,22 @@ class Connection:
 
     def _next(self) -> None:
         """The answer in hand is complete: the next request, once the client has read enough of this one's answer."""
-        if self._close_if_done():
-            return
         if self.is_congested:
             self._exchange_waits = True
             return
-        self._handle(self.engine.advance())
-        if not self._close_if_done() and self.reading_paused:
+        events = self.engine.advance()
+        if self.engine.closing:
+            self._close_when_sent()
+            return
+        if self.reading_paused:
             self._resume_reading()
+        if events:
+            self._handle(events)
 
-    def _close_if_done(self) -> bool:
-        if not self.engine.closing:
-            return False
+    def _close_when_sent(self) -> None:
+        """The engine is done with this connection: what is queued leaves, then the line closes."""
         self.flush()
         self._line.close(linger=True)
-        return True
 
     def _cut(self, reason: Reason) -> None:
         for exchange in list(self._exchanges.values()):

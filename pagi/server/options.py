@@ -1,7 +1,7 @@
 """What an operator may set. Small frozen structs, one for each room; the command's flags are generated from them."""
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias, cast
 
 import msgspec
 
@@ -155,7 +155,7 @@ class ServerOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 def option_fields() -> Iterator[tuple[str, str, msgspec.structs.FieldInfo]]:
     """Every option as (group, name, field). Names are unique over all groups, so each may be given flat."""
     for group in msgspec.structs.fields(ServerOptions):
-        for field in msgspec.structs.fields(type(group.default)):
+        for field in msgspec.structs.fields(cast(msgspec.Struct, group.default)):
             yield group.name, field.name, field
 
 

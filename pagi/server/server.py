@@ -10,8 +10,8 @@ from anyio.abc import TaskGroup, TaskStatus
 
 from pagi.gateway.types import AnyApp
 from pagi.server.options import ServerOptions, server_options
-from pagi.server.process.lifespan import Lifespan, StartupFailed
-from pagi.server.process.listeners import address_of, close_listeners, open_listeners
+from pagi.server.process.lifespan import Lifespan
+from pagi.server.process.listeners import address_of, close_listeners, open_listeners, port_of
 from pagi.server.service import Service
 from pagi.server.transports.anyio import AnyioTransport
 from pagi.server.transports.asyncio import AsyncioTransport, running_loop
@@ -97,8 +97,7 @@ class Server:
         try:
             await transport.listen(service, sockets)
             self.addresses = [address_of(opened) for opened in sockets]
-            name = sockets[0].getsockname()
-            self.port = name[1] if isinstance(name, tuple) else None
+            self.port = port_of(sockets[0])
             log.info("listening on %s", ", ".join(self.addresses))
             task_status.started(self.port)
             await self._until(lambda: self._stop)

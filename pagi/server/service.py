@@ -1,6 +1,7 @@
 """What every connection of one process shares: the application, its options and state, the loop, and who is connected."""
 
 import time
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from pagi.gateway.connection import Waiter
@@ -34,8 +35,11 @@ class Service:
         interface = options.serve.interface
         self.speaks_sse = interface == "pagi" or (interface == "auto" and is_pagi(app))
         """The application may be given `sse` scopes."""
+        self.root_path = options.serve.root_path
         self.access_log = AccessLog(options.serve.access_log_format) if options.serve.access_log else None
         self.static_lines = StaticLines(b"")
+        self.failures: Callable[[BaseException], None] | None = None
+        """Told each error that an application or an exchange failed with, beside the log."""
         self.connections: set[Member] = set()
         self.closing_deadline: float | None = None
         self._quiet: Waiter | None = None

@@ -2,15 +2,15 @@
 
 import logging
 from abc import ABC, abstractmethod
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from pagi.gateway.connection import ConnectionHandle, Waiter
 from pagi.gateway.reasons import ClientGone, Reason
 from pagi.gateway.transport import TransportHandle
-from pagi.gateway.types import HeaderList
+from pagi.gateway.types import HeaderList, Message, Send
 from pagi.server.exchanges.scope import Peer
 from pagi.server.service import Service
-from pagi.server.wire.events import Event, RequestHead
+from pagi.server.wire.events import Answer, Event, RequestHead
 
 log = logging.getLogger("pagi.server")
 
@@ -34,6 +34,9 @@ class Carrier(Protocol):
     last_read: float
     """When the last bytes came, on the runtime's clock."""
     reading_paused: bool
+    unyielded_bytes: int
+    unyielded_events: int
+    """Sent since `pace` last let others run."""
 
     def send(self, event: Event) -> None:
         """Queues an event; it leaves with `flush`, or at the end of the tick."""
@@ -61,6 +64,10 @@ class Carrier(Protocol):
         """This answer is the connection's last."""
         ...
 
+    def answer(self, exchange: "Exchange", answer: Answer) -> None:
+        """Sends a whole answer at once: `send`, `flush` and `answered` in one."""
+        ...
+
     def answered(self, exchange: "Exchange") -> None:
         """The answer is complete: calls the exchange's `sent` once the system took its last byte, and reads the next request."""
         ...
@@ -82,27 +89,40 @@ class Exchange(ABC):
     """One exchange between the peer and the application. Owned by its connection, run in a task of its own."""
 
     __slots__ = (
-        "_task_over", "_waiter", "began", "bytes_sent", "carrier", "ended", "events_unyielded", "bytes_unyielded",
-        "handle", "head", "kind", "scope", "service", "status", "stream_id", "task",
-    )  # fmt: skip
+        "_waiter",
+        "began",
+        "bytes_sent",
+        "carrier",
+        "ended",
+        "handle",
+        "head",
+        "is_over",
+        "kind",
+        "scope",
+        "status",
+        "stream_id",
+        "task",
+    )
+
+    scope: dict[str, Any]
+    task: object
+    """What the runtime gave for the running task: keeping it keeps the task alive."""
 
     def __init__(self, carrier: Carrier, stream_id: int, head: RequestHead, kind: str) -> None:
+        runtime = carrier.service.runtime
         self.carrier = carrier
-        self.service = service = carrier.service
         self.stream_id = stream_id
         self.head = head
         self.kind = kind
-        self.handle = ConnectionHandle(service.runtime.waiter)
-        self.scope: dict[str, Any] = {}
+        self.handle = ConnectionHandle(runtime.waiter)
         self.status = 0
         self.bytes_sent = 0
-        self.bytes_unyielded = self.events_unyielded = 0
-        self.began = service.runtime.now()
-        self.ended = 0.0
-        self.task: object = None
-        """What the runtime gave for the running task: keeping it keeps the task alive."""
+        self.began = runtime.now()
+        self.ended: float | None = None
+        """When its end was known, on the runtime's clock."""
+        self.is_over = False
+        """Its task has ended."""
         self._waiter: Waiter | None = None
-        self._task_over = False
 
     # ---- what the connection tells
 
@@ -144,21 +164,47 @@ class Exchange(ABC):
     # ---- for the conversations
 
     @abstractmethod
-    async def converse(self) -> None:
-        """The application's call, and what must follow it whatever it did."""
+    async def receive(self) -> Message:
+        """What the application gets as `receive`."""
+
+    @abstractmethod
+    def sender(self) -> Send:
+        """What the application gets as `send`."""
+
+    @abstractmethod
+    def returned(self) -> None:
+        """The application returned: ends what it left open."""
+
+    @abstractmethod
+    def failed(self, error: Exception) -> None:
+        """The application raised."""
+
+    @abstractmethod
+    def released(self) -> None:
+        """The task ends: what it held beside it, timers above all, is let go."""
 
     async def run(self) -> None:
-        """The exchange's whole task."""
+        """The exchange's whole task: the application's call, and what must follow it whatever it did."""
         try:
-            await self.converse()
+            try:
+                await self.carrier.service.app(self.scope, self.receive, self.sender())
+            except Exception as error:
+                self.failed(error)
+            else:
+                self.returned()
         except Exception as error:
             self.log_failure("the server failed", error=error)
             self.carrier.abort(self)
             self.disconnected(Reason.SERVER_ERROR)
+        except BaseException:
+            if self.ended is None:
+                self.carrier.abort(self)
+            raise
         finally:
-            self._task_over = True
-            if self.ended:
-                self._over()
+            self.is_over = True
+            self.released()
+            if self.ended is not None:
+                self._over(self.ended)
 
     def wake(self) -> None:
         """Whoever waits in `receive` looks again."""
@@ -169,7 +215,7 @@ class Exchange(ABC):
     async def wait(self) -> None:
         """Waits for the next `wake`."""
         if self._waiter is None:
-            self._waiter = self.service.runtime.waiter()
+            self._waiter = self.carrier.service.runtime.waiter()
         await self._waiter.wait()
 
     async def pace(self) -> None:
@@ -179,21 +225,23 @@ class Exchange(ABC):
             ClientGone: the client left meanwhile.
         """
         carrier = self.carrier
-        if self.bytes_unyielded >= YIELD_BYTES:
+        if carrier.unyielded_bytes >= YIELD_BYTES:
             carrier.flush()
-        elif not carrier.is_congested and self.events_unyielded < YIELD_EVENTS:
+        elif not carrier.is_congested and carrier.unyielded_events < YIELD_EVENTS:
             return
-        self.bytes_unyielded = self.events_unyielded = 0
+        carrier.unyielded_bytes = carrier.unyielded_events = 0
         if carrier.is_congested:
             await carrier.writable()
         else:
-            await self.service.runtime.checkpoint()
+            await self.carrier.service.runtime.checkpoint()
         if self.handle.disconnect_reason is not None:
             raise ClientGone(self.handle.disconnect_reason)
 
     def log_failure(self, what: str, *, error: BaseException | None = None) -> None:
         """One line in the server's log for an application that failed."""
         log.error("%s: %s", self.where(), what, exc_info=error)
+        if error is not None and self.carrier.service.failures is not None:
+            self.carrier.service.failures(error)
 
     def where(self) -> str:
         """The exchange, for a line in the log; what the client sent of it is escaped."""
@@ -201,13 +249,13 @@ class Exchange(ABC):
 
     def conclude(self) -> None:
         """The end is known. With the task's end, whichever is later, it closes the exchange."""
-        if not self.ended:
-            self.ended = self.service.runtime.now()
-            if self._task_over:
-                self._over()
+        if self.ended is None:
+            self.ended = self.carrier.service.runtime.now()
+            if self.is_over:
+                self._over(self.ended)
 
-    def _over(self) -> None:
-        access_log = self.service.access_log
+    def _over(self, ended: float) -> None:
+        access_log = self.carrier.service.access_log
         if access_log is not None:
             reason = self.handle.disconnect_reason
             access_log.record(
@@ -215,7 +263,7 @@ class Exchange(ABC):
                 method=self.head.method,
                 status=self.status,
                 bytes_sent=self.bytes_sent,
-                seconds=self.ended - self.began,
+                seconds=ended - self.began,
                 reason=reason.value if reason is not None else None,
             )
         self.carrier.over(self)
@@ -224,5 +272,5 @@ class Exchange(ABC):
 def is_only_client_gone(error: BaseException) -> bool:
     """The error is nothing but the news that the client left, alone or in a group of its like."""
     if isinstance(error, BaseExceptionGroup):
-        return error.split(OSError)[1] is None
+        return all(is_only_client_gone(inner) for inner in cast(BaseExceptionGroup[BaseException], error).exceptions)
     return isinstance(error, OSError)

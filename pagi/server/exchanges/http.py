@@ -4,11 +4,12 @@ from collections.abc import Coroutine
 from typing import Any
 
 from pagi.gateway import grammar
+from pagi.gateway.file_body import send_file
 from pagi.gateway.reasons import ClientGone, Reason
 from pagi.gateway.types import HeaderList, Message
 from pagi.http.errors import AppError
 from pagi.server.exchanges.base import PLAIN, YIELD_BYTES, YIELD_EVENTS, Carrier, Exchange, is_only_client_gone
-from pagi.server.exchanges.files import FileBody
+from pagi.server.exchanges.inbox import Inbox
 from pagi.server.exchanges.scope import http_scope
 from pagi.server.exchanges.sse import ServedStream
 from pagi.server.wire.events import Answer, InformationalHead, Request, ResponseData, ResponseEnd, ResponseHead
@@ -50,49 +51,32 @@ class Sender:
 
 
 class HTTPExchange(Exchange):
-    """An exchange of kind http or sse: they differ in the names of their events, and sse speaks through an `EventStream`."""
+    """An exchange of kind http or sse: they differ in the names of their events, and sse speaks through a `ServedStream`."""
 
-    __slots__ = (
-        "_answered", "_body_delivered", "_chunks", "_continue_due", "_input_ended", "_received_bytes",
-        "_state", "_stream", "_streaming", "_trailers_due", "_waiting_bytes", "_waits_for_body",
-    )  # fmt: skip
+    __slots__ = ("_answered", "_body", "_inbox", "_state", "_stream", "_streaming")
 
     def __init__(self, carrier: Carrier, request: Request) -> None:
         head = request.head
         service = carrier.service
         super().__init__(carrier, request.stream_id, head, "sse" if head.accepts_events and service.speaks_sse else "http")
-        self.scope = http_scope(
-            self.kind, head, carrier.peer, service.options.serve.root_path, service.state, self.handle, carrier.transport
-        )
-        body = request.body
-        self._chunks: list[bytes] = [body] if body else []
-        self._waiting_bytes = self._received_bytes = len(body)
-        self._input_ended = request.complete
-        self._body_delivered = False
-        self._waits_for_body = False
-        self._continue_due = head.expects_continue
-        self._state = grammar.START["http"]
-        self._streaming = False
+        self.scope = http_scope(self.kind, head, carrier.peer, service.root_path, service.state, self.handle, carrier.transport)
+        if request.complete:
+            self._body: bytes | None = request.body
+            """The whole body, until it was handed over. Most have one: only others need an `Inbox`."""
+            self._inbox: Inbox | None = None
+        else:
+            self._body = None
+            self._inbox = Inbox(head, request.body)
         self._answered = False
-        self._trailers_due = False
+        self._state = "start"
+        self._streaming = False
+        """The head is out and body bytes may follow."""
         self._stream: ServedStream | None = None
 
-    async def converse(self) -> None:
-        try:
-            await self.service.app(self.scope, self.receive, Sender(self))
-        except Exception as error:
-            self._failed(error)
-        except BaseException:
-            if self.handle.is_connected and not self._answered:
-                self.carrier.abort(self)
-            raise
-        else:
-            self._returned()
-        finally:
-            if self._stream is not None:
-                self._stream.stop()
-
     # ---- what the application sends
+
+    def sender(self) -> Sender:
+        return Sender(self)
 
     def settle(self, kind: str) -> None:
         """See `Sender.settle`."""
@@ -109,11 +93,7 @@ class HTTPExchange(Exchange):
             raise ClientGone(handle.disconnect_reason)
         if handle.response_started:
             raise grammar.EventOutOfOrder("http", "done" if self._answered else "streaming", "send.full")
-        self.carrier.send(Answer(self.stream_id, status, headers, body))
-        handle.response_started = True
-        self.status = status
-        self.bytes_sent = len(body)
-        self._finish()
+        self._answer(Answer(self.stream_id, status, headers, body))
 
     async def send(self, event: Message) -> None:
         """See `Sender.__call__`."""
@@ -123,81 +103,82 @@ class HTTPExchange(Exchange):
             # The ordinary middle of a stream needs no grammar: it follows a start and leaves the state as it is.
             body = event.get("body")
             if type(body) is bytes:
-                self._data(body)
-                if self.carrier.is_congested or self.events_unyielded >= YIELD_EVENTS or self.bytes_unyielded >= YIELD_BYTES:
+                if body:
+                    self._data(body)
+                carrier = self.carrier
+                if carrier.is_congested or carrier.unyielded_events >= YIELD_EVENTS or carrier.unyielded_bytes >= YIELD_BYTES:
                     await self.pace()
                 return
         if self.kind == "http":
             grammar.check("http", event)
             state = grammar.advance("http", self._state, event)
-            await self._deliver(event)
+            await self._deliver(event, trailers_follow=state == "trailers")
             self._state = state
+            self._streaming = state == "streaming"
         else:
-            await self._send_to_stream(event)
+            stream = self._stream
+            if stream is None:
+                service = self.carrier.service
+                stream = self._stream = ServedStream(service.options.sse, service.runtime, self._keep_alive)
+            for translated in stream.feed(event):
+                await self._deliver(translated, trailers_follow=stream.awaits_trailers)
 
-    async def _send_to_stream(self, event: Message) -> None:
-        if self._stream is None:
-            self._stream = ServedStream(self.service.options.sse, self.service.runtime, self._keep_alive)
-        for translated in self._stream.feed(event):
-            await self._deliver(translated)
+    async def _deliver(self, event: Message, *, trailers_follow: bool) -> None:
+        """Sends an http event that the grammar let through."""
+        kind = event["type"]
+        if kind == "http.response.body":
+            if event.get("file") is not None or event.get("fh") is not None:
+                await send_file(event, self._piece)
+            elif body := event.get("body"):
+                self._data(bytes(body))
+            if event.get("more_body") and not (event.get("file") or event.get("fh")):
+                await self.pace()
+            elif not trailers_follow:
+                self._end()
+        elif kind == "http.response.start":
+            self.carrier.send(ResponseHead(self.stream_id, event["status"], list(event.get("headers") or ()), bool(event.get("trailers"))))
+            self.handle.response_started = True
+            self.status = event["status"]
+        elif kind == "http.response.pathsend":
+            await send_file({"file": event["path"]}, self._piece)
+            if not trailers_follow:
+                self._end()
+        elif kind == "http.response.trailers":
+            if not trailers_follow:
+                self._end(list(event.get("headers") or ()))
+        elif not self.handle.response_started:  # an early hint; later it is too late to help
+            links = [(b"link", link) for link in event["links"]]
+            self.carrier.send(InformationalHead(self.stream_id, 103, links))
 
-    async def _deliver(self, event: Message) -> None:
-        match event["type"]:
-            case "http.response.body":
-                if (source := FileBody.of(event)) is not None:
-                    await self._send_file(source)
-                    return
-                body = event.get("body") or b""
-                if body:
-                    self._data(bytes(body))
-                if event.get("more_body"):
-                    await self.pace()
-                elif not self._trailers_due:
-                    self._end()
-            case "http.response.start":
-                trailers = bool(event.get("trailers"))
-                headers = list(event.get("headers") or ())
-                self.carrier.send(ResponseHead(self.stream_id, event["status"], headers, trailers))
-                self.handle.response_started = True
-                self.status = event["status"]
-                self._trailers_due = trailers
-                self._streaming = self.kind == "http"
-            case "http.response.pathsend":
-                await self._send_file(FileBody(event["path"]))
-            case "http.response.trailers":
-                if not event.get("more_trailers"):
-                    self._end(list(event.get("headers") or ()))
-            case "http.response.early_hint":
-                if not self.handle.response_started:  # later it is too late to help
-                    links = [(b"link", link) for link in event["links"]]
-                    self.carrier.send(InformationalHead(self.stream_id, 103, links))
+    async def _piece(self, piece: bytes) -> None:
+        """A piece of a file."""
+        if self.handle.disconnect_reason is not None:
+            raise ClientGone(self.handle.disconnect_reason)
+        self._data(piece)
+        await self.pace()
 
     def _data(self, body: bytes) -> None:
-        self.carrier.send(ResponseData(self.stream_id, body))
+        carrier = self.carrier
+        carrier.send(ResponseData(self.stream_id, body))
         size = len(body)
         self.bytes_sent += size
-        self.bytes_unyielded += size
-        self.events_unyielded += 1
+        carrier.unyielded_bytes += size
+        carrier.unyielded_events += 1
 
     def _end(self, trailers: HeaderList | None = None) -> None:
-        self.carrier.send(ResponseEnd(self.stream_id, trailers))
-        self._finish()
-
-    def _finish(self) -> None:
+        carrier = self.carrier
+        carrier.send(ResponseEnd(self.stream_id, trailers))
+        carrier.flush()
         self._answered = True
-        self._streaming = False
-        self.carrier.flush()
-        self.carrier.answered(self)
+        carrier.answered(self)
         if self._waiter is not None:
             self.wake()
 
-    async def _send_file(self, source: FileBody) -> None:
-        async with source:
-            async for piece in source:
-                self._data(piece)
-                await self.pace()
-        if not self._trailers_due:
-            self._end()
+    def _answer(self, answer: Answer) -> None:
+        self.carrier.answer(self, answer)
+        self._answered = True
+        if self._waiter is not None:
+            self.wake()
 
     # ---- what the application receives
 
@@ -205,59 +186,64 @@ class HTTPExchange(Exchange):
         """The next event: the body as it comes, then the end of the exchange."""
         handle = self.handle
         while not self._answered and handle.is_connected:
-            if not self._body_delivered and (self._chunks or self._input_ended):
-                return self._take_body()
-            if self._continue_due:
-                self._continue_due = False
-                self.carrier.send(InformationalHead(self.stream_id, 100, []))
-                self.carrier.flush()
-            self._waits_for_body = not self._body_delivered
+            body = self._body
+            if body is not None:
+                self._body = None
+                return {"type": "sse.request" if self.kind == "sse" else "http.request", "body": body, "more_body": False}
+            inbox = self._inbox
+            if inbox is not None:
+                if inbox.has_news:
+                    return self._take(inbox)
+                if inbox.continue_due:
+                    inbox.continue_due = False
+                    self.carrier.send(InformationalHead(self.stream_id, 100, []))
+                    self.carrier.flush()
+                inbox.awaited = True
             await self.wait()
-            self._waits_for_body = False
         if self.kind == "sse":
             return {"type": "sse.disconnect", "reason": (handle.disconnect_reason or Reason.CLIENT_CLOSED).value}
         return {"type": "http.disconnect"}
 
-    def _take_body(self) -> Message:
-        chunks = self._chunks
-        body = b""
-        if chunks:
-            body = chunks.pop(0)
-            self._waiting_bytes -= len(body)
-            self.carrier.took(self.stream_id, len(body), self._waiting_bytes)
-        more = bool(chunks) or not self._input_ended
-        self._body_delivered = not more
+    def _take(self, inbox: Inbox) -> Message:
+        inbox.awaited = False
+        body = inbox.take()
+        more = inbox.more
+        if not more:
+            self._inbox = None
+        if body:
+            self.carrier.took(self.stream_id, len(body), inbox.waiting)
         return {"type": "sse.request" if self.kind == "sse" else "http.request", "body": body, "more_body": more}
 
     # ---- what the connection tells
 
     def body_received(self, data: bytes) -> None:
-        if self._answered:
+        inbox = self._inbox
+        if inbox is None or self._answered:
             return
-        self._received_bytes += len(data)
-        limit = self.service.options.body.max_body_bytes
-        if limit and self._received_bytes > limit:
+        inbox.put(data)
+        limit = self.carrier.service.options.body.max_body_bytes
+        if limit and inbox.received > limit:
             self._give_up(413, f"the request body is over {limit} bytes", Reason.BODY_TOO_LARGE)
             return
-        self._continue_due = False
-        self._chunks.append(data)
-        self._waiting_bytes += len(data)
-        self.carrier.holds(self.stream_id, self._waiting_bytes)
+        self.carrier.holds(self.stream_id, inbox.waiting)
         self.wake()
 
     def body_ended(self) -> None:
-        self._input_ended = True
-        self.wake()
+        if self._inbox is not None:
+            self._inbox.ended = True
+            self.wake()
 
     def input_ended(self) -> bool:
-        if self._input_ended and not self._streaming and self._stream is None:
+        body_is_whole = self._inbox is None or self._inbox.ended
+        if body_is_whole and not self._streaming and self._stream is None:
             return True  # a half-close: a one-shot answer can still reach the client
         self.disconnected(Reason.CLIENT_CLOSED)
         return False
 
     def sweep(self, now: float) -> None:
-        stall = self.service.options.body.body_stall_seconds
-        if self._waits_for_body and stall and now - max(self.carrier.last_read, self.began) >= stall:
+        stall = self.carrier.service.options.body.body_stall_seconds
+        inbox = self._inbox
+        if inbox is not None and inbox.awaited and stall and now - max(self.carrier.last_read, self.began) >= stall:
             self._give_up(408, f"the request body stood still for {stall:g} s", Reason.CLIENT_TIMEOUT)
         if self._stream is not None and self.handle.is_connected and self._stream.is_idle(now):
             self.carrier.abort(self)
@@ -268,22 +254,23 @@ class HTTPExchange(Exchange):
     def faulted(self, status: int, detail: str) -> None:
         self._give_up(status, detail, Reason.PROTOCOL_ERROR)
 
-    def _give_up(self, status: int, detail: str, reason: Reason) -> None:
-        """The peer broke a limit: answer while that is possible, and read no more."""
-        if not self.handle.response_started:
-            self._refuse(status, detail)
-        else:
+    def returned(self) -> None:
+        if self._answered or self.handle.disconnect_reason is not None:
+            return
+        if self._stream is not None and (last := self._stream.finish()):
+            for event in last:
+                if event["body"]:
+                    self._data(event["body"])
+            self._end()
+        elif self.handle.response_started:
+            self.log_failure("the application returned in the middle of its answer: the connection is cut")
             self.carrier.abort(self)
-        self.disconnected(reason)
+            self.disconnected(Reason.SERVER_ERROR)
+        else:
+            self.log_failure("the application returned without answering")
+            self._refuse(500, "Internal Server Error", Reason.SERVER_ERROR)
 
-    def _refuse(self, status: int, detail: str) -> None:
-        self.carrier.close_after_answer()
-        self.carrier.send(Answer(self.stream_id, status, list(PLAIN), f"{detail}\n".encode()))
-        self.handle.response_started = True
-        self.status = status
-        self._finish()
-
-    def _failed(self, error: Exception) -> None:
+    def failed(self, error: Exception) -> None:
         handle = self.handle
         if handle.disconnect_reason is not None and is_only_client_gone(error):
             return
@@ -297,25 +284,28 @@ class HTTPExchange(Exchange):
             self.disconnected(Reason.SERVER_ERROR)
         else:
             self.log_failure("the application failed", error=error)
-            self._refuse(500, "Internal Server Error")
-            self.disconnected(Reason.SERVER_ERROR)
+            self._refuse(500, "Internal Server Error", Reason.SERVER_ERROR)
 
-    def _returned(self) -> None:
-        if self._answered or self.handle.disconnect_reason is not None:
-            return
+    def released(self) -> None:
         if self._stream is not None:
-            for event in self._stream.finish():
-                if body := event["body"]:
-                    self._data(body)
-                self._end()
-                return
+            self._stream.stop()
+
+    def _give_up(self, status: int, detail: str, reason: Reason) -> None:
+        """The peer broke a limit: answers while that is possible, and reads no more."""
         if self.handle.response_started:
-            self.log_failure("the application returned in the middle of its answer: the connection is cut")
             self.carrier.abort(self)
+            self.disconnected(reason)
         else:
-            self.log_failure("the application returned without answering")
-            self._refuse(500, "Internal Server Error")
-        self.disconnected(Reason.SERVER_ERROR)
+            self._refuse(status, detail, reason)
+
+    def _refuse(self, status: int, detail: str, reason: Reason) -> None:
+        """Answers in the application's place, and ends the exchange with `reason`."""
+        handle = self.handle
+        handle.response_started = True
+        handle.mark_disconnected(reason)
+        self.carrier.close_after_answer()
+        self._answer(Answer(self.stream_id, status, list(PLAIN), f"{detail}\n".encode()))
+        self.wake()
 
     def _keep_alive(self, event: Message) -> None:
         """A comment on a quiet stream. It waits for nobody: a congested client has bytes enough to read."""

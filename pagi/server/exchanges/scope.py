@@ -1,8 +1,10 @@
 """Scopes: what the application is told about an exchange before anything happens."""
 
+import os
 from typing import Any
 
 import msgspec
+from typing_extensions import TypeIs
 
 from pagi.gateway.connection import ConnectionHandle
 from pagi.gateway.transport import TransportHandle
@@ -32,11 +34,14 @@ def peer_of(peername: Any, sockname: Any) -> Peer:
     >>> peer_of("", b"/run/app.sock").server
     ('/run/app.sock', None)
     """
-    client = (str(peername[0]), int(peername[1])) if isinstance(peername, tuple) else None
-    if isinstance(sockname, tuple):
+    client = (str(peername[0]), int(peername[1])) if _is_address(peername) else None
+    if _is_address(sockname):
         return Peer(client, (str(sockname[0]), int(sockname[1])))
-    path = sockname.decode("utf-8", "surrogateescape") if isinstance(sockname, bytes) else str(sockname or "")
-    return Peer(client, (path, None))
+    return Peer(client, (os.fsdecode(sockname or ""), None))
+
+
+def _is_address(name: object) -> TypeIs[tuple[Any, ...]]:
+    return isinstance(name, tuple)
 
 
 def http_scope(

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from pagi.gateway.event_stream import EventStream
+from pagi.gateway.grammar import DECLINE
 from pagi.gateway.types import Message
 from pagi.server.exchanges.base import SWEPT_SECONDS
 from pagi.server.options import SSEOptions
@@ -34,6 +35,11 @@ class ServedStream:
         """What ends the stream when the application returns."""
         self.stop()
         return self._translator.finish()
+
+    @property
+    def awaits_trailers(self) -> bool:
+        """A declined answer is whole but for the trailers it announced."""
+        return self._translator.state == f"{DECLINE}trailers"
 
     def stop(self) -> None:
         """No keepalive any more."""

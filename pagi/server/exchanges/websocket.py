@@ -4,7 +4,7 @@ from collections import deque
 
 from pagi.gateway import grammar
 from pagi.gateway.reasons import ClientGone, Reason
-from pagi.gateway.types import HeaderList, Message
+from pagi.gateway.types import HeaderList, Message, Send
 from pagi.server.exchanges.base import PLAIN, SWEPT_SECONDS, YIELD_BYTES, YIELD_EVENTS, Carrier, Exchange, is_only_client_gone, log
 from pagi.server.exchanges.scope import websocket_scope
 from pagi.server.runtime import Timer
@@ -27,13 +27,13 @@ class WebSocketExchange(Exchange):
 
     def __init__(self, carrier: Carrier, request: Request, handshake: Handshake) -> None:
         super().__init__(carrier, request.stream_id, request.head, "websocket")
-        service = self.service
+        service = carrier.service
         options = service.options
         self.scope = websocket_scope(
             request.head,
             list(handshake.subprotocols),
             carrier.peer,
-            options.serve.root_path,
+            service.root_path,
             service.state,
             self.handle,
             carrier.transport,
@@ -57,22 +57,10 @@ class WebSocketExchange(Exchange):
         self._peer_done = False
         self._ping_timer: Timer | None = None
 
-    async def converse(self) -> None:
-        try:
-            await self.service.app(self.scope, self.receive, self.send)
-        except Exception as error:
-            self._failed(error)
-        except BaseException:
-            if self.handle.is_connected:
-                self.carrier.abort(self)
-            raise
-        else:
-            self._returned()
-        finally:
-            if self._ping_timer is not None:
-                self._ping_timer.cancel()
-
     # ---- what the application sends
+
+    def sender(self) -> Send:
+        return self.send
 
     async def send(self, event: Message) -> None:
         """Takes one event.
@@ -89,7 +77,8 @@ class WebSocketExchange(Exchange):
             text = event.get("text")
             if type(text) is str:
                 self._message(frames, text)
-                if self.carrier.is_congested or self.events_unyielded >= YIELD_EVENTS or self.bytes_unyielded >= YIELD_BYTES:
+                carrier = self.carrier
+                if carrier.is_congested or carrier.unyielded_events >= YIELD_EVENTS or carrier.unyielded_bytes >= YIELD_BYTES:
                     await self.pace()
                 return
         grammar.check("websocket", event)
@@ -98,29 +87,29 @@ class WebSocketExchange(Exchange):
         self._state = state
 
     async def _deliver(self, event: Message) -> None:
-        match event["type"]:
-            case "websocket.send":
-                text, data = event.get("text"), event.get("bytes")
-                self._message(self._opened(), text if text is not None else bytes(data or b""))
-                await self.pace()
-            case "websocket.accept":
-                self._accept(event.get("subprotocol"), list(event.get("headers") or ()))
-            case "websocket.close":
-                code, reason = event.get("code"), event.get("reason") or ""
-                if self._frames is None:
-                    self._deny(403, list(PLAIN), b"Forbidden\n")
-                else:
-                    self._close(1000 if code is None else code, reason)
-            case "websocket.http.response.start":
-                self._denial_head = event["status"], list(event.get("headers") or ())
-            case "websocket.http.response.body":
-                self._denial_body.append(bytes(event.get("body") or b""))
-                if not event.get("more_body") and self._denial_head is not None:
-                    self._deny(*self._denial_head, b"".join(self._denial_body))
-            case "websocket.keepalive":
-                self._ping_interval = float(event["interval"])
-                self._ping_timeout = float(event.get("timeout") or 0)
-                self._arrange_ping()
+        kind = event["type"]
+        if kind == "websocket.send":
+            text, data = event.get("text"), event.get("bytes")
+            self._message(self._opened(), text if text is not None else bytes(data or b""))
+            await self.pace()
+        elif kind == "websocket.accept":
+            self._accept(event.get("subprotocol"), list(event.get("headers") or ()))
+        elif kind == "websocket.close":
+            code, reason = event.get("code"), event.get("reason") or ""
+            if self._frames is None:
+                self._deny(403, list(PLAIN), b"Forbidden\n")
+            else:
+                self._close(1000 if code is None else code, reason)
+        elif kind == "websocket.http.response.start":
+            self._denial_head = event["status"], list(event.get("headers") or ())
+        elif kind == "websocket.http.response.body":
+            self._denial_body.append(bytes(event.get("body") or b""))
+            if not event.get("more_body") and self._denial_head is not None:
+                self._deny(*self._denial_head, b"".join(self._denial_body))
+        elif kind == "websocket.keepalive":
+            self._ping_interval = float(event["interval"])
+            self._ping_timeout = float(event.get("timeout") or 0)
+            self._arrange_ping()
 
     def _message(self, frames: WebSocketEngine, message: str | bytes) -> None:
         size = len(message)
@@ -130,9 +119,9 @@ class WebSocketExchange(Exchange):
             frames.send_bytes(message)
         self._forward(frames)
         self.bytes_sent += size
-        self.bytes_unyielded += size
-        self.events_unyielded += 1
-        self._last_message = self.service.runtime.now()
+        self.carrier.unyielded_bytes += size
+        self.carrier.unyielded_events += 1
+        self._last_message = self.carrier.service.runtime.now()
 
     def _forward(self, frames: WebSocketEngine) -> None:
         carrier, stream_id = self.carrier, self.stream_id
@@ -140,7 +129,7 @@ class WebSocketExchange(Exchange):
             carrier.send(ResponseData(stream_id, part))
 
     def _accept(self, subprotocol: str | None, headers: HeaderList) -> None:
-        options = self.service.options.websocket
+        options = self.carrier.service.options.websocket
         fields, extensions = accept_headers(self._handshake, subprotocol, headers, options.ws_deflate)
         self.carrier.send(TunnelOpened(self.stream_id, fields))
         self.carrier.flush()
@@ -166,7 +155,7 @@ class WebSocketExchange(Exchange):
         frames.close(code, reason)
         self._forward(frames)
         self.carrier.flush()
-        self._close_deadline = self.service.runtime.now() + self.service.options.websocket.ws_close_seconds
+        self._close_deadline = self.carrier.service.runtime.now() + self.carrier.service.options.websocket.ws_close_seconds
 
     def _opened(self) -> WebSocketEngine:
         assert self._frames is not None, "the grammar lets nothing through before the accept"
@@ -195,8 +184,8 @@ class WebSocketExchange(Exchange):
 
     def _waiting(self) -> int:
         """Bytes of input that wait, for the marks: a full queue counts as a full buffer."""
-        if len(self._inbox) >= self.service.options.websocket.ws_max_queue:
-            return max(self._inbox_bytes, self.service.options.flow.high_water_bytes)
+        if len(self._inbox) >= self.carrier.service.options.websocket.ws_max_queue:
+            return max(self._inbox_bytes, self.carrier.service.options.flow.high_water_bytes)
         return self._inbox_bytes
 
     # ---- what the connection tells
@@ -223,7 +212,7 @@ class WebSocketExchange(Exchange):
     def _arrived(self, event: Message, size: int) -> None:
         self._inbox.append(event)
         self._inbox_bytes += size
-        self._last_message = self.service.runtime.now()
+        self._last_message = self.carrier.service.runtime.now()
         if size >= 4096 or len(self._inbox) > 1:
             self.carrier.holds(self.stream_id, self._waiting())
         if self._waiter is not None:
@@ -246,7 +235,7 @@ class WebSocketExchange(Exchange):
 
     def begin_closing(self, deadline: float) -> None:
         super().begin_closing(deadline)
-        if not self.service.speaks_sse and self._frames is not None and self._frames.is_open:
+        if not self.carrier.service.speaks_sse and self._frames is not None and self._frames.is_open:
             self._close(1001, "server shutdown")  # a plain ASGI application cannot hear the signal
             self._end = 1001, Reason.SERVER_SHUTDOWN.value
             self.handle.mark_disconnected(Reason.SERVER_SHUTDOWN)
@@ -256,7 +245,7 @@ class WebSocketExchange(Exchange):
         frames = self._frames
         if frames is None or self._is_over():
             return
-        options = self.service.options.websocket
+        options = self.carrier.service.options.websocket
         if self._close_deadline is not None:
             if options.ws_close_seconds and now >= self._close_deadline:
                 self._leave(NO_CODE, Reason.CLIENT_TIMEOUT.value, Reason.CLIENT_TIMEOUT)
@@ -294,14 +283,14 @@ class WebSocketExchange(Exchange):
             self._ping_timer.cancel()
             self._ping_timer = None
         if 0 < self._ping_interval < SWEPT_SECONDS:
-            runtime = self.service.runtime
+            runtime = self.carrier.service.runtime
             self._ping_timer = runtime.at(runtime.now() + self._ping_interval, self._ping_tick)
 
     def _ping_tick(self) -> None:
         self._ping_timer = None
         frames = self._frames
         if frames is not None and frames.is_open and not self._is_over():
-            self._ping(frames, self.service.runtime.now())
+            self._ping(frames, self.carrier.service.runtime.now())
             self._arrange_ping()
 
     # ---- the ends
@@ -329,16 +318,20 @@ class WebSocketExchange(Exchange):
         else:
             self.conclude()
 
-    def _failed(self, error: Exception) -> None:
+    def failed(self, error: Exception) -> None:
         if self._end is not None and is_only_client_gone(error):
             return
         self.log_failure("the application failed", error=error)
         self._finish_for_application(500, 1011, Reason.SERVER_ERROR)
 
-    def _returned(self) -> None:
+    def returned(self) -> None:
         if self._frames is None and self._end is None:
             self.log_failure("the application returned without accepting or closing")
         self._finish_for_application(500, 1000, None)
+
+    def released(self) -> None:
+        if self._ping_timer is not None:
+            self._ping_timer.cancel()
 
     def _finish_for_application(self, status: int, code: int, reason: Reason | None) -> None:
         """Ends what the application left open: the handshake by `status`, the session by a Close with `code`."""

@@ -45,6 +45,7 @@ class Lifespan:
         Raises:
             StartupFailed: before it reported that it started; see the class.
         """
+        failure: str | None = None
         scope = {"type": "lifespan", "asgi": ASGI_VERSIONS, "pagi": PAGI_VERSIONS, "state": self.state}
         async with anyio.create_task_group() as group:
             group.start_soon(self._call, scope)
@@ -109,13 +110,11 @@ class Lifespan:
         grammar.check("lifespan", event)
         self._progress = grammar.advance("lifespan", self._progress, event)
         message = event.get("message") or "the application gave no reason"
-        match event["type"]:
-            case "lifespan.startup.failed":
-                self._failure = f"the lifespan failed to start: {message}"
-            case "lifespan.shutdown.failed":
-                self.shutdown_failure = message
-                log.error("the lifespan failed to end: %s", message)
-                self._ended.set()
-            case "lifespan.shutdown.complete":
-                self._ended.set()
+        if event["type"] == "lifespan.startup.failed":
+            self._failure = f"the lifespan failed to start: {message}"
+        elif event["type"] == "lifespan.shutdown.failed":
+            self.shutdown_failure = message
+            log.error("the lifespan failed to end: %s", message)
         self._decided.set()
+        if event["type"].startswith("lifespan.shutdown"):
+            self._ended.set()

@@ -58,6 +58,14 @@ def address_of(opened: socket.socket) -> str:
     return f"http://[{name[0]}]:{name[1]}" if opened.family == socket.AF_INET6 else f"http://{name[0]}:{name[1]}"
 
 
+def port_of(opened: socket.socket) -> int | None:
+    """The port this socket listens on; None for a Unix socket."""
+    if opened.family == socket.AF_UNIX:
+        return None
+    port: int = opened.getsockname()[1]
+    return port
+
+
 def _tcp(family: int, address: tuple[object, ...], backlog: int) -> socket.socket:
     opened = socket.socket(family, socket.SOCK_STREAM)
     try:

@@ -48,11 +48,11 @@ class ScopeTimer:
 class SpawnedTask:
     """One exchange's task, with the scope that may cut it."""
 
-    __slots__ = ("_scope", "is_over")
+    __slots__ = ("_scope", "over")
 
     def __init__(self) -> None:
         self._scope = anyio.CancelScope()
-        self.is_over = False
+        self.over = anyio.Event()
 
     def cancel(self) -> None:
         self._scope.cancel()
@@ -63,7 +63,7 @@ class SpawnedTask:
             with self._scope:
                 await work()
         finally:
-            self.is_over = True
+            self.over.set()
 
 
 class AnyioRuntime:
@@ -82,13 +82,13 @@ class AnyioRuntime:
         return task
 
     async def cancel(self, tasks: list[object], grace_seconds: float) -> int:
-        running = [task for task in tasks if isinstance(task, SpawnedTask) and not task.is_over]
+        running = [task for task in tasks if isinstance(task, SpawnedTask) and not task.over.is_set()]
         for task in running:
             task.cancel()
         with anyio.move_on_after(grace_seconds):
-            while not all(task.is_over for task in running):
-                await anyio.sleep(0.01)
-        return sum(not task.is_over for task in running)
+            for task in running:
+                await task.over.wait()
+        return sum(not task.over.is_set() for task in running)
 
     def waiter(self) -> Waiter:
         return anyio.Event()
@@ -121,7 +121,7 @@ class StreamLine:
         self._group = group
         flow = service.options.flow
         self._high, self._low = flow.high_water_bytes, flow.low_water_bytes
-        self._socket: socket.socket | None = stream.extra(SocketAttribute.raw_socket, None)
+        self._socket: socket.socket | None = stream.extra(SocketAttribute.raw_socket, None)  # noqa: S610 - that rule means Django's
         self._connection: Connection | None = None
         self._backlog: list[bytes] = []
         self._backlog_bytes = 0

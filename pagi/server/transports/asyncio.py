@@ -57,7 +57,7 @@ class AsyncioRuntime:
         return self._loop.call_at(deadline, fn)
 
     async def cancel(self, tasks: list[object], grace_seconds: float) -> int:
-        running = [task for task in tasks if isinstance(task, asyncio.Future) and not task.done()]
+        running = [task for task in cast(list[asyncio.Task[None]], tasks) if not task.done()]
         for task in running:
             task.cancel()
         if not running:

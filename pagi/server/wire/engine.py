@@ -15,10 +15,16 @@ class Engine(Protocol):
     http_version: str
     closing: bool
     """Nothing more can be exchanged after the output in hand: write it, then close."""
-    mid_head: bool
-    """The beginning of a head waits for its rest."""
-    waiting_bytes: int
-    """Bytes of later requests that wait for their turn."""
+
+    @property
+    def mid_head(self) -> bool:
+        """The beginning of a head waits for its rest."""
+        ...
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Bytes of later requests that wait for their turn."""
+        ...
 
     def receive(self, data: bytes) -> list[Event]:
         """What these bytes mean. `b""` is the end of input."""

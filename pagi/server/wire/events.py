@@ -23,8 +23,8 @@ class RequestHead:
         "http_version",
         "keep_alive",
         "method",
-        "tunnel",
         "target",
+        "tunnel",
     )
 
     def __init__(

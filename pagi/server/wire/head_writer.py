@@ -6,17 +6,16 @@ from typing import Any, cast
 
 from pagi.gateway.types import HeaderList
 from pagi.http.errors import AppError
-from pagi.server.wire.head_gate import TOKEN, members
+from pagi.server.wire.head_gate import MAX_LENGTH_DIGITS, TOKEN, members
 
 MAX_REMEMBERED = 1024
-"""Entries of each memory, over the whole process."""
+"""Entries of each memory."""
 
 MAX_REMEMBERED_VALUE_BYTES = 64
 
 _NAME = re.compile(TOKEN)
 _CONTROLS = bytes(code for code in (*range(32), 127) if code != 9)
 _CONTROL = re.compile(b"[" + re.escape(_CONTROLS) + b"]")
-_DIGITS = re.compile(rb"[0-9]{1,18}")
 
 _OURS = frozenset((b"transfer-encoding", b"connection", b"keep-alive", b"upgrade", b"content-length", b"date", b"server"))
 """Fields that the engine writes, or must know of. Never remembered, whatever their spelling."""
@@ -24,7 +23,8 @@ _OURS = frozenset((b"transfer-encoding", b"connection", b"keep-alive", b"upgrade
 NOT_IN_TRAILERS = frozenset((b"transfer-encoding", b"content-length", b"connection", b"host", b"trailer", b"te", b"upgrade", b"set-cookie"))
 """Framing, routing and state may not come after the body (RFC 9110 section 6.5.1)."""
 
-# Fields with few values in one application, so that whole lines of them are worth remembering. Secrets are not among them.
+# Fields with few values in one application, none of them the client's to choose, so that whole lines are worth remembering.
+# Secrets are not among them.
 _STEADY = frozenset(
     (
         b"content-type",
@@ -33,7 +33,6 @@ _STEADY = frozenset(
         b"content-encoding",
         b"accept-ranges",
         b"allow",
-        b"access-control-allow-origin",
         b"access-control-allow-credentials",
         b"strict-transport-security",
         b"referrer-policy",
@@ -42,8 +41,11 @@ _STEADY = frozenset(
         b"x-frame-options",
     )
 )
-_LINES: dict[tuple[bytes, bytes], bytes] = {}
-_PREFIXES: dict[bytes, bytes] = {}
+LINES: dict[tuple[bytes, bytes], bytes] = {}
+"""Checked lines by field, over the whole process."""
+
+PREFIXES: dict[bytes, bytes] = {}
+"""CRLF, lower-case name and colon by checked name, over the whole process."""
 
 _LINES_11 = {status.value: f"HTTP/1.1 {status.value} {status.phrase}".encode() for status in HTTPStatus}
 _LINES_10 = {status.value: f"HTTP/1.0 {status.value} {status.phrase}".encode() for status in HTTPStatus}
@@ -107,21 +109,23 @@ def head_parts(line: bytes, headers: HeaderList, common: bytes) -> tuple[list[by
     closes = False
     try:
         for pair in headers:
-            whole = _LINES.get(pair)
+            whole = LINES.get(pair)
             if whole is not None:
                 parts.append(whole)
                 continue
             name, value = pair
-            prefix = _PREFIXES.get(name)
+            prefix = PREFIXES.get(name)
             if prefix is not None:
-                if name in _STEADY and len(value) <= MAX_REMEMBERED_VALUE_BYTES and len(_LINES) < MAX_REMEMBERED:
-                    parts.append(_remember(prefix, name, value))
-                else:
-                    loose.append(prefix)
-                    loose.append(value)
+                loose.append(prefix)
+                loose.append(value)
+                continue
+            if name == b"content-length":
+                declared = _length(value, declared)
                 continue
             lower = name.lower()
-            if lower not in _OURS:
+            if lower in _STEADY and len(value) <= MAX_REMEMBERED_VALUE_BYTES and len(LINES) < MAX_REMEMBERED:
+                parts.append(_remember(name, value))
+            elif lower not in _OURS:
                 loose.append(_prefix(name))
                 loose.append(value)
             elif lower == b"content-length":
@@ -167,11 +171,6 @@ def trailer_lines(trailers: HeaderList) -> bytes:
     return b"".join(lines)
 
 
-def remembered() -> tuple[int, int]:
-    """How many whole lines and names are remembered; each at most `MAX_REMEMBERED`."""
-    return len(_LINES), len(_PREFIXES)
-
-
 def _as_tuples(headers: object) -> HeaderList | None:
     """ASGI asks for iterables of two, and some applications send lists, which cannot be looked up whole. None: that is not it."""
     if not isinstance(headers, (list, tuple)):
@@ -185,23 +184,29 @@ def _as_tuples(headers: object) -> HeaderList | None:
 def _prefix(name: bytes) -> bytes:
     """CRLF, lower-case name and colon; remembered, because applications send the same few names."""
     if _NAME.fullmatch(name) is None:
-        raise HeaderRefused(f"{name!r} is no field name (RFC 9110 section 5.1)")
-    prefix = b"\r\n" + name.lower() + b": "
-    if len(_PREFIXES) < MAX_REMEMBERED and len(name) <= MAX_REMEMBERED_VALUE_BYTES:
-        _PREFIXES[name] = prefix
+        raise HeaderRefused(f"{name!r:.64} is no field name (RFC 9110 section 5.1)")
+    lower = name.lower()
+    prefix = b"\r\n" + lower + b": "
+    # While there is room for their lines, steady names stay out, to be found there.
+    if (
+        len(PREFIXES) < MAX_REMEMBERED
+        and len(name) <= MAX_REMEMBERED_VALUE_BYTES
+        and (lower not in _STEADY or len(LINES) >= MAX_REMEMBERED)
+    ):
+        PREFIXES[name] = prefix
     return prefix
 
 
-def _remember(prefix: bytes, name: bytes, value: bytes) -> bytes:
+def _remember(name: bytes, value: bytes) -> bytes:
     if _CONTROL.search(value) is not None:
         raise _refusal([(name, value)])
-    line = _LINES[name, value] = prefix + value
+    line = LINES[name, value] = _prefix(name) + value
     return line
 
 
 def _length(value: bytes, before: int | None) -> int:
-    if _DIGITS.fullmatch(value) is None:
-        raise HeaderRefused(f"content-length must be 1 to 18 digits, got {value!r}")
+    if value.__class__ is not bytes or not value.isdigit() or len(value) > MAX_LENGTH_DIGITS:
+        raise HeaderRefused(f"content-length must be 1 to {MAX_LENGTH_DIGITS} digits in bytes, got {value!r:.64}")
     length = int(value)
     if before is not None and before != length:
         raise HeaderRefused(f"content-length is given twice, as {before} and as {length}")

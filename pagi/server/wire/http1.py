@@ -318,7 +318,8 @@ class HTTP1Engine:
             EventRefused: an event that has no place in HTTP/1.1.
         """
         if isinstance(event, Answer):
-            self._ends = self._writer.answer(event, self._common, self._ends or self._must_end(True))
+            ends = self._ends or ((self._body is not None or self._input_ended) and self._must_end(True))
+            self._ends = self._writer.answer(event, self._common, ends)
         elif isinstance(event, ResponseData):
             if self._tunnel:
                 self._writer.raw(event.data)

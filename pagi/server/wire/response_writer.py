@@ -21,6 +21,9 @@ from pagi.server.wire.head_writer import (
 JOIN_BYTES = 64 * KIB
 """A body over this is never joined to anything: copying it costs more than a second buffer in the write."""
 
+CHUNK_FRAMES = tuple(b"%x\r\n" % size for size in range(MAX_REMEMBERED))
+"""What stands before small chunks."""
+
 _BODYLESS = frozenset((204, 304))
 _UPGRADE_REQUIRED = 426
 
@@ -41,7 +44,7 @@ class BodyOutOfOrder(AppError):
 class ResponseWriter:
     """One connection's answers, one after another."""
 
-    __slots__ = ("_chunked", "_declared", "_dropped", "_open", "_sent", "_trailers", "head_only", "modern", "parts", "size", "te")
+    __slots__ = ("_chunks", "_declared", "_dropped", "_open", "_sent", "_trailers", "head_only", "modern", "parts", "size", "te")
 
     def __init__(self) -> None:
         self.parts: list[bytes] = []
@@ -53,7 +56,7 @@ class ResponseWriter:
         """The request was HEAD."""
         self.te = b""
         self._open = False
-        self._chunked = False
+        self._chunks = False
         self._dropped = False
         self._trailers = False
         self._declared: int | None = None
@@ -92,9 +95,11 @@ class ResponseWriter:
         if len(body) > JOIN_BYTES:
             self._queue(b"".join(parts))
             self._queue(body)
-        else:
-            parts.append(body)
-            self._queue(b"".join(parts))
+            return closes
+        parts.append(body)
+        whole = b"".join(parts)
+        self.parts.append(whole)
+        self.size += len(whole)
         return closes
 
     def start(self, event: ResponseHead, common: StaticLines, closes: bool) -> bool:
@@ -116,7 +121,7 @@ class ResponseWriter:
         parts.append(b"\r\n\r\n")
         self._queue(b"".join(parts))
         self._open = True
-        self._chunked = chunked
+        self._chunks = chunked and not self.head_only
         self._dropped = self.head_only or bodyless
         self._declared = None if bodyless else declared
         self._sent = 0
@@ -125,23 +130,23 @@ class ResponseWriter:
 
     def body(self, data: bytes) -> None:
         """Queues body bytes, framed as the head promised; HEAD, 204 and 304 have none."""
-        if not self._open:
-            raise BodyOutOfOrder("body before the response head")
         if data.__class__ is not bytes:
             data = _as_bytes(data)
         size = len(data)
+        if self._chunks:
+            if size:
+                frame = CHUNK_FRAMES[size] if size < MAX_REMEMBERED else b"%x\r\n" % size
+                self.parts += (frame, data, b"\r\n")
+                self.size += len(frame) + size + 2
+            return
+        if not self._open:
+            raise BodyOutOfOrder("body before the response head")
         declared = self._declared
         if declared is not None:
             if self._sent + size > declared:
                 raise WrongContentLength(declared, self._sent + size)
             self._sent += size
-        if self._dropped or not size:
-            return
-        if self._chunked:
-            frame = b"%x\r\n" % size
-            self.parts += (frame, data, b"\r\n")
-            self.size += len(frame) + size + 2
-        else:
+        if size and not self._dropped:
             self._queue(data)
 
     def end(self, event: ResponseEnd) -> None:
@@ -151,11 +156,11 @@ class ResponseWriter:
         if self._declared is not None and self._sent < self._declared and not self._dropped:
             raise WrongContentLength(self._declared, self._sent)
         last = b""
-        if self._chunked and not self._dropped:
+        if self._chunks:
             last = b"0\r\n" + self._trailer_lines(event.trailers) + b"\r\n"
         elif event.trailers:
             _log.debug("trailers dropped: this answer is not chunked")
-        self._open = False
+        self._open = self._chunks = False
         if last:
             self._queue(last)
 

@@ -286,7 +286,7 @@ class WebSocketEngine:
         else:
             events.append(BinaryMessage(bytes(message or data)))
         self._forget()
-        self._ordinary = self.is_open
+        self._ordinary = True
 
     def _forget(self) -> None:
         """No message is in progress."""
