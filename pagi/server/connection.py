@@ -18,6 +18,9 @@ from pagi.server.wire.http1 import HTTP1Engine
 
 log = logging.getLogger("pagi.server")
 
+LINGER_SECONDS = 1.0
+LINGER_BYTES = 256 * 1024
+"""What a client may still send after its last answer before it is cut off: enough for it to read that answer."""
 SERVER_FULL = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nretry-after: 5\r\nconnection: close\r\n\r\n"
 """What a client gets when as many connections are open as may be. Nothing of it was read."""
 
@@ -61,6 +64,8 @@ class Connection:
         events = self.engine.receive(data)
         if events:
             self._handle(events)
+        elif self.engine.closing:
+            self._close_when_sent()
         else:
             self._look_at_waiting()
 
@@ -141,8 +146,7 @@ class Connection:
         self._flush_due = False
         parts = self.engine.take_output()
         if parts and self._lost_at is None:
-            for part in parts:
-                self._written += len(part)
+            self._written += len(parts[0]) if len(parts) == 1 else sum(map(len, parts))
             self._line.write(parts)
 
     async def writable(self) -> None:
@@ -177,10 +181,7 @@ class Connection:
         exchange.handle.response_started = True
         exchange.status = answer.status
         exchange.bytes_sent = len(answer.body)
-        parts = engine.take_output()
-        if self._lost_at is None:
-            self._written += sum(map(len, parts))
-            self._line.write(parts)
+        self.flush()
         self.answered(exchange)
 
     def answered(self, exchange: Exchange) -> None:
@@ -252,8 +253,8 @@ class Connection:
         exchange: Exchange
         if head.tunnel is None:
             limit = service.options.body.max_body_bytes
-            if limit and (head.content_length or 0) > limit:
-                self._refuse(413, f"the request body is {head.content_length} bytes, the limit is {limit}")
+            if limit and (size := max(head.content_length or 0, len(request.body))) > limit:
+                self._refuse(413, f"the request body is {size} bytes, the limit is {limit}")
                 return
             exchange = HTTPExchange(self, request)
         else:
@@ -263,10 +264,10 @@ class Connection:
                 return
             exchange = WebSocketExchange(self, request, handshake)
         self._exchanges[request.stream_id] = exchange
-        exchange.task = service.runtime.spawn(exchange.run)
         if service.closing_deadline is not None:
             self.engine.close_after()
             exchange.begin_closing(service.closing_deadline)
+        exchange.task = service.runtime.spawn(exchange.run)
 
     def _input_ended(self, exchange: Exchange | None) -> None:
         if exchange is None or not exchange.input_ended():

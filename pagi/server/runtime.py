@@ -50,7 +50,14 @@ class Runtime(Protocol):
         ...
 
     def spawn(self, work: Callable[[], Coroutine[Any, Any, None]]) -> object:
-        """Runs `work` in a task of its own, which lives as long as what is returned is kept. It reports its own failures."""
+        """Runs `work` in a task of its own, which lives as long as what is returned is kept. It reports its own failures.
+
+        Its first step may run before `spawn` returns.
+        """
+        ...
+
+    def close(self) -> None:
+        """The server ends: what was kept ready is let go."""
         ...
 
     async def cancel(self, tasks: list[object], grace_seconds: float) -> int:

@@ -71,21 +71,22 @@ class Server:
         sockets = open_listeners(self.options.listen)
         failure: Exception | None = None
         try:
-            async with anyio.create_task_group() as group:
+            async with anyio.create_task_group() as group, anyio.create_task_group() as work:
                 try:
-                    await self._serve(group, sockets, task_status)
+                    await self._serve(group, work, sockets, task_status)
                 except Exception as error:
                     failure = error
+                work.cancel_scope.cancel()
                 group.cancel_scope.cancel()
         finally:
             close_listeners(sockets)
         if failure is not None:
             raise failure
 
-    async def _serve(self, group: TaskGroup, sockets: list[socket.socket], task_status: TaskStatus[int | None]) -> None:
+    async def _serve(self, group: TaskGroup, work: TaskGroup, sockets: list[socket.socket], task_status: TaskStatus[int | None]) -> None:
         options = self.options
         loop = running_loop()
-        transport = AnyioTransport(group) if loop is None else AsyncioTransport(loop)
+        transport = AnyioTransport(group, work) if loop is None else AsyncioTransport(loop)
         service = Service(self.app, options, transport.runtime)
         lifespan: Lifespan | None = None
         if options.serve.lifespan != "off":

@@ -35,6 +35,7 @@ class Service:
         interface = options.serve.interface
         self.speaks_sse = interface == "pagi" or (interface == "auto" and is_pagi(app))
         """The application may be given `sse` scopes."""
+        self.new_waiter = runtime.waiter
         self.root_path = options.serve.root_path
         self.access_log = AccessLog(options.serve.access_log_format) if options.serve.access_log else None
         self.static_lines = StaticLines(b"")
@@ -52,8 +53,9 @@ class Service:
         self._sweeper.start()
 
     def stop(self) -> None:
-        """Stops the clockwork."""
+        """Stops the clockwork, and lets the runtime go."""
         self._sweeper.stop()
+        self.runtime.close()
 
     @property
     def is_full(self) -> bool:

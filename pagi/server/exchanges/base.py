@@ -109,17 +109,17 @@ class Exchange(ABC):
     """What the runtime gave for the running task: keeping it keeps the task alive."""
 
     def __init__(self, carrier: Carrier, stream_id: int, head: RequestHead, kind: str) -> None:
-        runtime = carrier.service.runtime
+        service = carrier.service
         self.carrier = carrier
         self.stream_id = stream_id
         self.head = head
         self.kind = kind
-        self.handle = ConnectionHandle(runtime.waiter)
+        self.handle = ConnectionHandle(service.new_waiter)
         self.status = 0
         self.bytes_sent = 0
-        self.began = runtime.now()
+        self.began = service.runtime.now() if service.access_log is not None else 0.0
         self.ended: float | None = None
-        """When its end was known, on the runtime's clock."""
+        """When its end was known, on the runtime's clock. Like `began` it is for the access log, and 0 where there is none."""
         self.is_over = False
         """Its task has ended."""
         self._waiter: Waiter | None = None
@@ -250,7 +250,8 @@ class Exchange(ABC):
     def conclude(self) -> None:
         """The end is known. With the task's end, whichever is later, it closes the exchange."""
         if self.ended is None:
-            self.ended = self.carrier.service.runtime.now()
+            service = self.carrier.service
+            self.ended = service.runtime.now() if service.access_log is not None else 0.0
             if self.is_over:
                 self._over(self.ended)
 

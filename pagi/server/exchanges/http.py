@@ -198,14 +198,14 @@ class HTTPExchange(Exchange):
                     inbox.continue_due = False
                     self.carrier.send(InformationalHead(self.stream_id, 100, []))
                     self.carrier.flush()
-                inbox.awaited = True
+                inbox.awaited = self.carrier.service.runtime.now()
             await self.wait()
         if self.kind == "sse":
             return {"type": "sse.disconnect", "reason": (handle.disconnect_reason or Reason.CLIENT_CLOSED).value}
         return {"type": "http.disconnect"}
 
     def _take(self, inbox: Inbox) -> Message:
-        inbox.awaited = False
+        inbox.awaited = None
         body = inbox.take()
         more = inbox.more
         if not more:
@@ -221,6 +221,7 @@ class HTTPExchange(Exchange):
         if inbox is None or self._answered:
             return
         inbox.put(data)
+        inbox.awaited = None
         limit = self.carrier.service.options.body.max_body_bytes
         if limit and inbox.received > limit:
             self._give_up(413, f"the request body is over {limit} bytes", Reason.BODY_TOO_LARGE)
@@ -243,7 +244,7 @@ class HTTPExchange(Exchange):
     def sweep(self, now: float) -> None:
         stall = self.carrier.service.options.body.body_stall_seconds
         inbox = self._inbox
-        if inbox is not None and inbox.awaited and stall and now - max(self.carrier.last_read, self.began) >= stall:
+        if stall and inbox is not None and inbox.awaited is not None and now - inbox.awaited >= stall:
             self._give_up(408, f"the request body stood still for {stall:g} s", Reason.CLIENT_TIMEOUT)
         if self._stream is not None and self.handle.is_connected and self._stream.is_idle(now):
             self.carrier.abort(self)

@@ -12,8 +12,8 @@ class Inbox:
         self.parts = [first] if first else []
         self.waiting = self.received = len(first)
         self.ended = False
-        self.awaited = False
-        """The application waits for more of it."""
+        self.awaited: float | None = None
+        """Since when the application waits for more of it, on the runtime's clock."""
         self.continue_due = head.expects_continue
         """The client holds the body back until it hears 100 Continue (RFC 9110 section 10.1.1)."""
 

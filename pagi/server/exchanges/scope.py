@@ -49,7 +49,8 @@ def http_scope(
 ) -> dict[str, Any]:
     """The scope of an http or sse exchange. `state` is copied, one level deep, as ASGI asks."""
     raw_path, _, query = head.target.partition(b"?")
-    path = decode_path(raw_path)
+    # Most paths are plain ASCII: the call alone would cost as much as the look.
+    path = raw_path.decode() if b"%" not in raw_path and raw_path.isascii() else decode_path(raw_path)
     if root_path:
         path = root_path + path
         raw_path = root_path.encode() + raw_path

@@ -49,10 +49,11 @@ class WebSocketExchange(Exchange):
         self._denial_head: tuple[int, HeaderList] | None = None
         self._denial_body: list[bytes] = []
         self._close_deadline: float | None = None
-        self._last_message = self.began
+        now = service.runtime.now()
+        self._last_message = now
         self._ping_interval = options.websocket.ws_ping_interval_seconds
         self._ping_timeout = options.websocket.ws_ping_timeout_seconds
-        self._last_ping = self.began
+        self._last_ping = now
         self._unanswered_since: float | None = None
         self._peer_done = False
         self._ping_timer: Timer | None = None
@@ -338,6 +339,7 @@ class WebSocketExchange(Exchange):
         if self._end is not None:
             return
         if self._frames is None:
+            self.handle.mark_disconnected(Reason.SERVER_ERROR)
             self._deny(status, list(PLAIN), b"Internal Server Error\n")
         elif self._frames.is_open:
             self._state = "closed"

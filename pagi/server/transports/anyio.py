@@ -1,30 +1,31 @@
-"""Any anyio byte stream: trio, and whatever else is a stream. A task reads; writes go out at once where the socket takes them."""
+"""Sockets through anyio: trio's transport. Reads and writes at once where the socket is ready, and waits for it where it is not."""
 
 import errno
 import logging
 import socket
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextlib import suppress
-from typing import Any
+from functools import partial
+from types import coroutine
+from typing import Any, TypeAlias
 
 import anyio
 import anyio.lowlevel
-from anyio.abc import ByteStream, SocketAttribute, SocketStream, TaskGroup
+from anyio.abc import TaskGroup
 
 from pagi.gateway.connection import Waiter
-from pagi.server.connection import SERVER_FULL, Connection, reason_of
+from pagi.server.connection import LINGER_BYTES, LINGER_SECONDS, SERVER_FULL, Connection, reason_of
 from pagi.server.exchanges.scope import peer_of
 from pagi.server.runtime import Timer
 from pagi.server.service import Service
 
 log = logging.getLogger("pagi.server")
 
-OUT_OF_DESCRIPTORS = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
-ACCEPT_PAUSE_SECONDS = 0.1
+Work: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
+
 READ_BYTES = 64 * 1024
-LINGER_SECONDS = 1.0
-LINGER_BYTES = 256 * 1024
-"""What a client may still send after an error answer before it is cut off: enough for it to read that answer."""
+ACCEPT_PAUSE_SECONDS = 0.1
+OUT_OF_DESCRIPTORS = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 
 class ScopeTimer:
@@ -45,50 +46,40 @@ class ScopeTimer:
             fn()
 
 
-class SpawnedTask:
-    """One exchange's task, with the scope that may cut it."""
-
-    __slots__ = ("_scope", "over")
-
-    def __init__(self) -> None:
-        self._scope = anyio.CancelScope()
-        self.over = anyio.Event()
-
-    def cancel(self) -> None:
-        self._scope.cancel()
-
-    async def run(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Runs `work` until it ends or is cancelled."""
-        try:
-            with self._scope:
-                await work()
-        finally:
-            self.over.set()
-
-
 class AnyioRuntime:
-    """The running loop through anyio. Its tasks live in `group`, which its owner opens and closes."""
+    """The running loop through anyio. `clockwork` holds timers and writers, `work` the exchanges and the reading of connections."""
 
-    def __init__(self, group: TaskGroup) -> None:
-        self._group = group
+    def __init__(self, clockwork: TaskGroup, work: TaskGroup) -> None:
+        self._clockwork = clockwork
+        self._work = work
+        self._running = 0
+        self._idle = anyio.Event()
         self._soon: list[Callable[[], None]] = []
+        self._wake_ticker = anyio.Event()
+        self.handed_over: list[Work] | None = None
+        """Where the reading task collects what arrived, to go on with the first itself; None while nobody reads."""
+        clockwork.start_soon(self._tick)
 
     def now(self) -> float:
         return anyio.current_time()
 
-    def spawn(self, work: Callable[[], Coroutine[Any, Any, None]]) -> object:
-        task = SpawnedTask()
-        self._group.start_soon(task.run, work)
-        return task
+    def spawn(self, work: Work) -> object:
+        if self.handed_over is not None:
+            self.handed_over.append(work)
+        else:
+            self._work.start_soon(self.run, work)
+        return None
 
     async def cancel(self, tasks: list[object], grace_seconds: float) -> int:
-        running = [task for task in tasks if isinstance(task, SpawnedTask) and not task.over.is_set()]
-        for task in running:
-            task.cancel()
+        self._work.cancel_scope.cancel()
         with anyio.move_on_after(grace_seconds):
-            for task in running:
-                await task.over.wait()
-        return sum(not task.over.is_set() for task in running)
+            while self._running:
+                self._idle = anyio.Event()
+                await self._idle.wait()
+        return self._running
+
+    def close(self) -> None:
+        """Nothing is kept ready here."""
 
     def waiter(self) -> Waiter:
         return anyio.Event()
@@ -97,74 +88,109 @@ class AnyioRuntime:
         return anyio.lowlevel.checkpoint()
 
     def soon(self, fn: Callable[[], None]) -> None:
+        if not self._soon:
+            self._wake_ticker.set()
         self._soon.append(fn)
-        if len(self._soon) == 1:
-            self._group.start_soon(self._run_soon)
 
     def at(self, deadline: float, fn: Callable[[], None]) -> Timer:
         timer = ScopeTimer()
-        self._group.start_soon(timer.run, deadline, fn)
+        self._clockwork.start_soon(timer.run, deadline, fn)
         return timer
 
-    async def _run_soon(self) -> None:
-        calls, self._soon = self._soon, []
-        for fn in calls:
-            fn()
+    async def run(self, work: Work) -> None:
+        """Runs one exchange to its end in the task that calls this."""
+        self._running += 1
+        try:
+            await work()
+        finally:
+            self._running -= 1
+            if not self._running:
+                self._idle.set()
+
+    async def _tick(self) -> None:
+        """Calls what was asked for `soon`: after everybody who is awake now has run."""
+        while True:
+            await self._wake_ticker.wait()
+            self._wake_ticker = anyio.Event()
+            calls, self._soon = self._soon, []
+            for fn in calls:
+                fn()
 
 
-class StreamLine:
-    """One accepted stream. `run` reads until the end; writes go straight to a plain socket, and through a task where that is full."""
+@coroutine
+def _with_relief(steps: Coroutine[Any, Any, None], relieve: Callable[[], None]) -> Generator[Any, Any, None]:
+    """Awaits `steps`; calls `relieve` when, and only when, it has to wait. Most exchanges never do."""
+    try:
+        awaited = steps.send(None)
+    except StopIteration:
+        return
+    relieve()
+    while True:
+        try:
+            sent = yield awaited
+        except GeneratorExit:
+            steps.close()
+            raise
+        except BaseException as interruption:
+            error = interruption
+        else:
+            try:
+                awaited = steps.send(sent)
+            except StopIteration:
+                return
+            continue
+        try:
+            awaited = steps.throw(error)
+        except StopIteration:
+            return
 
-    def __init__(self, service: Service, stream: ByteStream, group: TaskGroup) -> None:
+
+class SocketLine:
+    """One accepted socket.
+
+    The task that reads a request goes on with its exchange by itself, and another takes over the reading only if that
+    exchange has to wait: a task per request is the dearest thing on trio. Nothing here is cancelled from outside: closing the
+    socket is what wakes its reader and its writer.
+    """
+
+    def __init__(self, service: Service, runtime: AnyioRuntime, clockwork: TaskGroup, work: TaskGroup, accepted: socket.socket) -> None:
         self._service = service
-        self._stream = stream
-        self._group = group
+        self._runtime = runtime
+        self._clockwork = clockwork
+        self._work = work
+        self._socket = accepted
         flow = service.options.flow
         self._high, self._low = flow.high_water_bytes, flow.low_water_bytes
-        self._socket: socket.socket | None = stream.extra(SocketAttribute.raw_socket, None)  # noqa: S610 - that rule means Django's
         self._connection: Connection | None = None
         self._backlog: list[bytes] = []
         self._backlog_bytes = 0
-        self._draining = False
         self._flushes: list[Callable[[], None]] = []
-        self._may_read = anyio.Event()
-        self._may_read.set()
-        self._scope = anyio.CancelScope()
-        self._done = anyio.Event()
+        self._may_read: anyio.Event | None = None
         self._closing = False
         self._lingering: int | None = None
-        self._lost: BaseException | None = None
+        self._lost = False
 
-    async def run(self) -> None:
-        """The connection's task: reads until either side ends it."""
-        if self._service.is_full:
-            with anyio.move_on_after(LINGER_SECONDS):
-                await self._stream.send(SERVER_FULL)
-            await self._stream.aclose()
-            return
-        sock = self._socket
-        names = (sock.getpeername(), sock.getsockname()) if sock is not None else (None, None)
-        connection = self._connection = Connection(self._service, self, peer_of(*names))
+    async def serve(self) -> None:
+        """The connection's first task."""
+        accepted = self._socket
         try:
-            with self._scope:
-                await self._read(connection)
-                await self._done.wait()
-            if self._lingering is not None:
-                await self._linger(self._lingering)
-        except (OSError, anyio.BrokenResourceError, anyio.ClosedResourceError) as error:
-            self._lost = error.__cause__ if isinstance(error.__cause__, OSError) else error
-        finally:
-            self._closing = True
-            connection.lost(reason_of(self._lost))
-            with anyio.CancelScope(shield=True):
-                await anyio.aclose_forcefully(self._stream)
+            names = accepted.getpeername(), accepted.getsockname()
+        except OSError:
+            accepted.close()  # it was reset before it was looked at
+            return
+        if self._service.is_full:
+            self.write([SERVER_FULL])
+            self.close(linger=True)
+        else:
+            self._connection = Connection(self._service, self, peer_of(*names))
+        await self._read()
 
     # ---- what the connection asks (see `Line`)
 
     def write(self, parts: list[bytes]) -> None:
-        if self._closing:
+        if self._lost:
             return
-        if self._backlog_bytes or self._socket is None:
+        if self._backlog:
             self._keep(parts)
             return
         data = parts[0] if len(parts) == 1 else b"".join(parts)
@@ -173,7 +199,7 @@ class StreamLine:
         except BlockingIOError:
             taken = 0
         except OSError as error:
-            self._fail(error)
+            self._lose(error)
             return
         if taken < len(data):
             self._keep([data[taken:]])
@@ -182,11 +208,13 @@ class StreamLine:
         return self._backlog_bytes
 
     def pause_reading(self) -> None:
-        if self._may_read.is_set():
+        if self._may_read is None:
             self._may_read = anyio.Event()
 
     def resume_reading(self) -> None:
-        self._may_read.set()
+        if self._may_read is not None:
+            self._may_read.set()
+            self._may_read = None
 
     def when_sent(self, fn: Callable[[], None]) -> None:
         if self._backlog_bytes:
@@ -195,126 +223,177 @@ class StreamLine:
             fn()
 
     def close(self, *, linger: bool = False) -> None:
-        if self._closing:
+        if self._closing or self._lost:
             return
         self._closing = True
-        self._lingering = LINGER_BYTES if linger else None
-        self._may_read.set()
-        if not self._backlog_bytes:
+        if linger:
+            self._lingering = LINGER_BYTES
+        self.resume_reading()
+        if not self._backlog:
             self._finish()
 
     def abort(self) -> None:
-        self._closing = True
-        self._scope.cancel()
+        self._lose(None)
 
     # ---- inside
 
-    async def _read(self, connection: Connection) -> None:
-        """Reads until the input ends; `close` cancels it."""
-        stream = self._stream
-        while True:
-            try:
-                data = await stream.receive(READ_BYTES)
-            except anyio.EndOfStream:
-                connection.received(b"")
-                return
-            connection.received(data)
-            if not self._may_read.is_set():
+    async def _read(self) -> None:
+        """Reads until the connection ends, or until an exchange that has to wait keeps this task."""
+        accepted, runtime = self._socket, self._runtime
+        while not self._lost:
+            if self._may_read is not None:
                 await self._may_read.wait()
+                continue
+            try:
+                await anyio.wait_readable(accepted)
+                data = accepted.recv(READ_BYTES)
+            except BlockingIOError:
+                continue
+            except (OSError, anyio.ClosedResourceError) as error:
+                self._lose(error if isinstance(error, OSError) else None)
+                return
+            if self._closing:
+                if self._discarded(len(data)):
+                    return
+                continue
+            if self._connection is None:
+                return
+            started: list[Work] = []
+            runtime.handed_over = started
+            try:
+                self._connection.received(data)
+            finally:
+                runtime.handed_over = None
+            if started:
+                for work in started[1:]:
+                    self._work.start_soon(runtime.run, work)
+                relieved = await self._go_on(started[0], reading_is_over=not data)
+                if relieved:
+                    return
+            if not data:
+                return
 
-    async def _linger(self, left: int) -> None:
-        """Closes our side, then discards what still comes for a moment, so that the client can read the last answer."""
-        if self._socket is not None:
-            self._socket.shutdown(socket.SHUT_WR)
-            with anyio.move_on_after(LINGER_SECONDS), suppress(anyio.EndOfStream):
-                while left > 0:
-                    left -= len(await self._stream.receive(READ_BYTES))
+    async def _go_on(self, work: Work, *, reading_is_over: bool) -> bool:
+        """Runs an exchange in this task. Returns whether another task has taken over the reading."""
+        relieved = False
+
+        def relieve() -> None:
+            nonlocal relieved
+            relieved = True
+            if not reading_is_over:
+                self._work.start_soon(self._read)
+
+        await _with_relief(self._runtime.run(work), relieve)
+        return relieved
+
+    def _discarded(self, size: int) -> bool:
+        """The line closes and still gets input, which nobody wants. Returns whether that is over."""
+        if self._lingering is not None and size:
+            self._lingering -= size
+            if self._lingering > 0:
+                return False
+        elif self._backlog and not size:
+            return True  # the peer ended too; the writer closes when it is done
+        self._lose(None)
+        return True
 
     def _keep(self, parts: list[bytes]) -> None:
-        connection = self._connection
+        if not self._backlog:
+            self._clockwork.start_soon(self._drain)
         self._backlog += parts
         self._backlog_bytes += sum(map(len, parts))
-        if not self._draining:
-            self._draining = True
-            self._group.start_soon(self._drain)
-        if connection is not None and self._backlog_bytes >= self._high and not connection.is_congested:
-            connection.congested()
+        if self._connection is not None and self._backlog_bytes >= self._high and not self._connection.is_congested:
+            self._connection.congested()
 
     async def _drain(self) -> None:
-        """Sends the backlog piece by piece, until it is empty."""
-        connection = self._connection
-        try:
-            while self._backlog:
-                part = self._backlog.pop(0)
-                for at in range(0, len(part), READ_BYTES):
-                    piece = part[at : at + READ_BYTES]
-                    await self._stream.send(piece)
-                    self._backlog_bytes -= len(piece)
-                    if connection is not None and connection.is_congested and self._backlog_bytes <= self._low:
-                        connection.drained()
-        except (OSError, anyio.BrokenResourceError, anyio.ClosedResourceError) as error:
-            self._fail(error.__cause__ if isinstance(error.__cause__, OSError) else error)
-            return
-        finally:
-            self._draining = False
+        """Sends the backlog as the socket takes it, until it is empty."""
+        accepted = self._socket
+        while self._backlog:
+            part = self._backlog[0]
+            try:
+                await anyio.wait_writable(accepted)
+                taken = accepted.send(part)
+            except BlockingIOError:
+                continue
+            except (OSError, anyio.ClosedResourceError) as error:
+                self._lose(error if isinstance(error, OSError) else None)
+                return
+            if taken == len(part):
+                del self._backlog[0]
+            else:
+                self._backlog[0] = part[taken:]
+            self._backlog_bytes -= taken
+            connection = self._connection
+            if connection is not None and connection.is_congested and self._backlog_bytes <= self._low:
+                connection.drained()
         flushes, self._flushes = self._flushes, []
         for fn in flushes:
             fn()
-        if self._closing and not self._backlog_bytes:
+        if self._closing and not self._backlog:
             self._finish()
 
-    def _fail(self, error: BaseException) -> None:
-        self._lost = error
+    def _finish(self) -> None:
+        """Everything was sent and the line is to close. Who lingers closes its side only, and leaves the rest to its reader."""
+        if self._lingering is None:
+            self._lose(None)
+            return
+        with suppress(OSError):  # the peer may have gone already
+            self._socket.shutdown(socket.SHUT_WR)
+        self._runtime.at(self._runtime.now() + LINGER_SECONDS, self.abort)
+
+    def _lose(self, error: OSError | None) -> None:
+        if self._lost:
+            return
+        self._lost = self._closing = True
         self._backlog.clear()
         self._backlog_bytes = 0
-        self.abort()
-
-    def _finish(self) -> None:
-        """Everything was sent and the line is to close: the reading task stops waiting for input."""
-        self._done.set()
-        self._scope.cancel()
+        self._flushes.clear()
+        self.resume_reading()
+        anyio.notify_closing(self._socket)
+        self._socket.close()
+        if self._connection is not None:
+            # Not at once: whoever wrote or closed is in the middle of something, and would find its exchange ended under it.
+            self._runtime.soon(partial(self._connection.lost, reason_of(error)))
 
 
 class AnyioTransport:
-    """Accepts on listening sockets with any loop that anyio knows. Its tasks live in `group`."""
+    """Accepts on listening sockets with any loop that anyio knows."""
 
-    def __init__(self, group: TaskGroup) -> None:
-        self._group = group
-        self._scope = anyio.CancelScope()
+    def __init__(self, clockwork: TaskGroup, work: TaskGroup) -> None:
+        self._clockwork = clockwork
+        self._work = work
         self._sockets: list[socket.socket] = []
-        self.runtime = AnyioRuntime(group)
+        self.runtime = AnyioRuntime(clockwork, work)
 
     async def listen(self, service: Service, sockets: list[socket.socket]) -> None:
         """Accepts from now on."""
         self._sockets = sockets
-        self._group.start_soon(self._accept_on_all, service)
+        for opened in sockets:
+            self._clockwork.start_soon(self._accept, service, opened)
 
     async def stop_listening(self) -> None:
         """Accepts nothing more, and closes the listening sockets. Open connections stay."""
-        self._scope.cancel()
-        await anyio.lowlevel.checkpoint()
         for opened in self._sockets:
+            anyio.notify_closing(opened)
             opened.close()
-
-    async def _accept_on_all(self, service: Service) -> None:
-        with self._scope:
-            async with anyio.create_task_group() as accepting:
-                for opened in self._sockets:
-                    accepting.start_soon(self._accept, service, opened)
 
     async def _accept(self, service: Service, listening: socket.socket) -> None:
         while True:
-            await anyio.wait_readable(listening)
             try:
+                await anyio.wait_readable(listening)
                 accepted, _ = listening.accept()
             except BlockingIOError:
                 continue
+            except anyio.ClosedResourceError:
+                return
             except OSError as error:
+                if listening.fileno() < 0:
+                    return
                 if error.errno in OUT_OF_DESCRIPTORS:
                     log.error("cannot accept: %s; pausing for %g s", error.strerror, ACCEPT_PAUSE_SECONDS)
                     await anyio.sleep(ACCEPT_PAUSE_SECONDS)
                 continue
+            accepted.setblocking(False)
             if accepted.family != socket.AF_UNIX:
                 accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            stream = await SocketStream.from_socket(accepted)
-            self._group.start_soon(StreamLine(service, stream, self._group).run)
+            self._work.start_soon(SocketLine(service, self.runtime, self._clockwork, self._work, accepted).serve)

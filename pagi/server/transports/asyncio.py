@@ -6,14 +6,11 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, cast
 
 from pagi.gateway.connection import Waiter
-from pagi.server.connection import SERVER_FULL, Connection, reason_of
+from pagi.server.connection import LINGER_BYTES, LINGER_SECONDS, SERVER_FULL, Connection, reason_of
 from pagi.server.exchanges.scope import peer_of
 from pagi.server.runtime import Timer
 from pagi.server.service import Service
-
-LINGER_SECONDS = 1.0
-LINGER_BYTES = 256 * 1024
-"""What a client may still send after an error answer before it is cut off: enough for it to read that answer."""
+from pagi.server.transports.adoption import Adopter
 
 
 class FutureWaiter:
@@ -39,10 +36,14 @@ class AsyncioRuntime:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self.now: Callable[[], float] = loop.time
-        self._create_task = loop.create_task
+        self._adopter = Adopter(loop)
+        self._start = self._adopter.start
 
     def spawn(self, work: Callable[[], Coroutine[Any, Any, None]]) -> object:
-        return self._create_task(work())
+        return self._start(work)
+
+    def close(self) -> None:
+        self._adopter.close()
 
     def waiter(self) -> Waiter:
         return FutureWaiter(self._loop)
@@ -57,7 +58,7 @@ class AsyncioRuntime:
         return self._loop.call_at(deadline, fn)
 
     async def cancel(self, tasks: list[object], grace_seconds: float) -> int:
-        running = [task for task in cast(list[asyncio.Task[None]], tasks) if not task.done()]
+        running = [task for task in cast(list[asyncio.Task[None] | None], tasks) if task is not None and not task.done()]
         for task in running:
             task.cancel()
         if not running:

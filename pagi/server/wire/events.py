@@ -7,54 +7,27 @@ import msgspec
 from pagi.gateway.types import HeaderList
 
 
-class RequestHead:
+class RequestHead(msgspec.Struct, gc=False):
     """One request's head, read and checked. Names are lower-case; order and duplicates are kept.
 
     `target` is in origin form (`/path?query`) or `*`: an absolute-form target was reduced, and its authority is the Host
     among `headers` (RFC 9112 section 3.2.2). `headers` is a fresh list: whoever gets it may change it.
     """
 
-    __slots__ = (
-        "accepts_events",
-        "content_length",
-        "expects_continue",
-        "has_body",
-        "headers",
-        "http_version",
-        "keep_alive",
-        "method",
-        "target",
-        "tunnel",
-    )
-
-    def __init__(
-        self,
-        method: str,
-        target: bytes,
-        http_version: str,
-        headers: HeaderList,
-        *,
-        keep_alive: bool = True,
-        content_length: int | None = None,
-        has_body: bool = False,
-        expects_continue: bool = False,
-        tunnel: str | None = None,
-        accepts_events: bool = False,
-    ) -> None:
-        self.method = method
-        self.target = target
-        self.http_version = http_version
-        self.headers = headers
-        self.keep_alive = keep_alive
-        self.content_length = content_length
-        """As declared, in bytes; None where the framing alone tells (chunked, HTTP/2 without the field)."""
-        self.has_body = has_body
-        """A body was announced: a Content-Length over 0, or chunked."""
-        self.expects_continue = expects_continue
-        self.tunnel = tunnel
-        """The protocol asked for by Upgrade, or by extended CONNECT on HTTP/2; only `"websocket"` is ever set."""
-        self.accepts_events = accepts_events
-        """An Accept field names `text/event-stream` with a q that is not 0. False for HEAD and OPTIONS."""
+    method: str
+    target: bytes
+    http_version: str
+    headers: HeaderList
+    keep_alive: bool = True
+    content_length: int | None = None
+    """As declared, in bytes; None where the framing alone tells (chunked, HTTP/2 without the field)."""
+    has_body: bool = False
+    """A body was announced: a Content-Length over 0, or chunked."""
+    expects_continue: bool = False
+    tunnel: str | None = None
+    """The protocol asked for by Upgrade, or by extended CONNECT on HTTP/2; only `"websocket"` is ever set."""
+    accepts_events: bool = False
+    """An Accept field names `text/event-stream` with a q that is not 0. False for HEAD and OPTIONS."""
 
 
 class Event(msgspec.Struct, frozen=True, gc=False):

@@ -143,6 +143,7 @@ class HTTP1Engine:
         if self._tunnel:
             return self._take_waiting()
         self._in_hand = False
+        self._writer.head_only = False  # what is sent between requests, as a 408, answers none of them
         if self._ends or self._must_end(True):
             self._close()
             return []

@@ -1,0 +1,113 @@
+"""The first step of an exchange without a task of its own: most end there. One that waits is adopted by a task kept ready.
+
+A task per request is the dearest thing left on the hot path of asyncio. Python 3.12 starts tasks eagerly; for 3.11 we do the
+same with a spare task: while the first step runs, the spare is the loop's current task, so that timeouts and cancel scopes
+opened in that step belong to the task that will go on with it. `_enter_task` and `_leave_task` are asyncio's documented
+entries for that ("Extending asyncio").
+"""
+
+import asyncio
+import sys
+from asyncio.tasks import _enter_task, _leave_task  # pyright: ignore[reportPrivateUsage]
+from collections.abc import Callable, Coroutine, Generator
+from contextvars import Context, copy_context
+from types import coroutine
+from typing import Any, TypeAlias
+
+Work: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
+
+STARTS_EAGERLY = sys.version_info >= (3, 12)
+
+
+class Adopter:
+    """Starts work on one asyncio loop. Keeps one spare task ready for work that has to wait."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._spare: Spare | None = None
+        self.start = self._start_eagerly if STARTS_EAGERLY else self._start_in_place
+
+    def close(self) -> None:
+        """Lets the spare task end."""
+        if self._spare is not None:
+            self._spare.task.cancel()
+            self._spare = None
+
+    def _start_eagerly(self, work: Work) -> asyncio.Task[None] | None:
+        if asyncio.current_task(self._loop) is not None:
+            return self._loop.create_task(work())  # started by another exchange: pipelined ones must not nest
+        task = asyncio.Task(work(), loop=self._loop, eager_start=True)  # type: ignore[call-arg]
+        return None if task.done() else task
+
+    def _start_in_place(self, work: Work) -> asyncio.Task[None] | None:
+        """Runs the first step now. Returns the task that goes on with it; None where there was nothing to go on with."""
+        loop = self._loop
+        if asyncio.current_task(loop) is not None:
+            return loop.create_task(work())  # started by another exchange: only one task can be current
+        spare = self._spare
+        if spare is None or spare.task.done():
+            spare = self._spare = Spare(loop)
+        context = copy_context()
+        steps = work()
+        _enter_task(loop, spare.task)
+        try:
+            awaited = context.run(steps.send, None)
+        except StopIteration:
+            return None
+        finally:
+            _leave_task(loop, spare.task)
+        self._spare = None
+        spare.adopt(steps, context, awaited)
+        return spare.task
+
+
+class Spare:
+    """A task that waits for a coroutine whose first step is behind it, and then goes on with it."""
+
+    __slots__ = ("_adopted", "_wanted", "task")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._wanted: asyncio.Future[None] = loop.create_future()
+        self._adopted: tuple[Coroutine[Any, Any, None], Context, Any] | None = None
+        self.task = loop.create_task(self._run())
+
+    def adopt(self, steps: Coroutine[Any, Any, None], context: Context, awaited: object) -> None:
+        """Goes on with `steps` from its first wait, `awaited`."""
+        self._adopted = (steps, context, awaited)
+        if not self._wanted.done():
+            self._wanted.set_result(None)
+
+    async def _run(self) -> None:
+        cancelled: BaseException | None = None
+        try:
+            await self._wanted
+        except asyncio.CancelledError as error:
+            # Cancelled between its adoption and its first turn: the coroutine hears of it at its first wait.
+            cancelled = error
+        if self._adopted is None:
+            return
+        steps, context, awaited = self._adopted
+        self._adopted = None
+        await _go_on(steps, context, awaited, cancelled)
+
+
+@coroutine
+def _go_on(steps: Coroutine[Any, Any, None], context: Context, awaited: Any, error: BaseException | None) -> Generator[Any, Any, None]:
+    """Drives `steps` to its end, in its own context. `awaited` is what it waits for now."""
+    try:
+        while True:
+            if error is None:
+                try:
+                    sent = yield awaited
+                except GeneratorExit:
+                    steps.close()
+                    raise
+                except BaseException as interruption:
+                    error = interruption
+                else:
+                    awaited = context.run(steps.send, sent)
+            else:
+                thrown, error = error, None
+                awaited = context.run(steps.throw, thrown)
+    except StopIteration:
+        return
