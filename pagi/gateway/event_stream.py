@@ -60,14 +60,7 @@ class EventStream:
         except (KeyError, TypeError):
             raise unknown_event("sse", event) from None
         if name == "sse.send" and self.state == "open":
-            # The one event that comes in bursts: no change of state, and the usual fields are looked at once.
-            data = event.get("data")
-            if type(data) is str and len(event) == 2:
-                body = encode_event(data)
-            else:
-                check("sse", event)
-                body = encode_event(data, event.get("event"), event.get("id"), event.get("retry"), event.get("comment"))
-            return [{"type": "http.response.body", "body": body, "more_body": True}]
+            return [{"type": "http.response.body", "body": frame(event), "more_body": True}]
         state = advance("sse", self.state, event)
         check("sse", event)
         events = self._TRANSLATE.get(event["type"], EventStream._decline)(self, event)
@@ -118,6 +111,20 @@ class EventStream:
         "sse.keepalive": _keepalive,
         "sse.close": _close,
     }
+
+
+def frame(event: Message) -> bytes:
+    """The bytes of one `sse.send`, for a stream that is open. Events come in bursts: the usual fields are looked at once.
+
+    Raises:
+        BadEvent: a field is missing or unusable.
+        InvalidEvent: the format cannot carry it.
+    """
+    data = event.get("data")
+    if type(data) is str and len(event) == 2:
+        return encode_event(data)
+    check("sse", event)
+    return encode_event(data, event.get("event"), event.get("id"), event.get("retry"), event.get("comment"))
 
 
 def _pairs(headers: Iterable[Any]) -> HeaderList:

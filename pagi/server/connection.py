@@ -5,7 +5,7 @@ import logging
 from pagi.gateway.connection import Waiter
 from pagi.gateway.reasons import Reason
 from pagi.gateway.transport import TransportHandle
-from pagi.server.exchanges.base import PLAIN, Exchange
+from pagi.server.exchanges.base import PLAIN, YIELD_BYTES, Exchange
 from pagi.server.exchanges.http import HTTPExchange
 from pagi.server.exchanges.scope import Peer
 from pagi.server.exchanges.websocket import WebSocketExchange
@@ -30,8 +30,8 @@ class Connection:
 
     __slots__ = (
         "_congested_waiters", "_exchange_waits", "_exchanges", "_flush_due", "_head_since", "_idle_since", "_line", "_lost_at",
-        "_progress", "_progress_at", "_written", "engine", "is_congested", "last_read", "peer", "reading_paused", "service",
-        "transport", "unyielded_bytes", "unyielded_events",
+        "_progress", "_progress_at", "_unspilled", "_written", "engine", "is_congested", "last_read", "peer", "reading_paused",
+        "service", "transport", "unyielded_bytes", "unyielded_events", "yield_bytes",
     )  # fmt: skip
 
     def __init__(self, service: Service, line: Line, peer: Peer) -> None:
@@ -42,9 +42,11 @@ class Connection:
         self.transport = TransportHandle(self._buffered, options.flow.high_water_bytes, options.flow.low_water_bytes)
         self.is_congested = False
         self.unyielded_bytes = self.unyielded_events = 0
+        self.yield_bytes = min(YIELD_BYTES, options.flow.high_water_bytes)
         self._line = line
         self._exchanges: dict[int, Exchange] = {}
         self._congested_waiters: list[Waiter] | None = None
+        self._unspilled: list[Exchange] = []
         self._exchange_waits = False
         """A request waits until the client has read enough of the last answer."""
         self._flush_due = False
@@ -142,8 +144,24 @@ class Connection:
             self._flush_due = True
             self.service.runtime.soon(self._flush_soon)
 
+    def spill_later(self, exchange: Exchange) -> None:
+        self._unspilled.append(exchange)
+        if not self._flush_due:
+            self._flush_due = True
+            self.service.runtime.soon(self._flush_soon)
+
     def flush(self) -> None:
         self._flush_due = False
+        if self._unspilled:
+            unspilled, self._unspilled = self._unspilled, []
+            for exchange in unspilled:
+                exchange.spill()
+            self._write_out()
+            self.yield_bytes = min(YIELD_BYTES, max(self.transport.high_water_mark - self._line.buffered(), 0))
+        else:
+            self._write_out()
+
+    def _write_out(self) -> None:
         parts = self.engine.take_output()
         if parts and self._lost_at is None:
             self._written += len(parts[0]) if len(parts) == 1 else sum(map(len, parts))
@@ -341,7 +359,7 @@ class Connection:
             self.flush()
 
     def _buffered(self) -> int:
-        return self.engine.queued(0) + self._line.buffered()
+        return sum(exchange.unspilled() for exchange in self._unspilled) + self.engine.queued(0) + self._line.buffered()
 
     def _client(self) -> str:
         client = self.peer.client

@@ -71,22 +71,21 @@ class Server:
         sockets = open_listeners(self.options.listen)
         failure: Exception | None = None
         try:
-            async with anyio.create_task_group() as group, anyio.create_task_group() as work:
+            async with anyio.create_task_group() as group:
                 try:
-                    await self._serve(group, work, sockets, task_status)
+                    await self._serve(group, sockets, task_status)
                 except Exception as error:
                     failure = error
-                work.cancel_scope.cancel()
                 group.cancel_scope.cancel()
         finally:
-            close_listeners(sockets)
+            close_listeners(sockets, self.options.listen)
         if failure is not None:
             raise failure
 
-    async def _serve(self, group: TaskGroup, work: TaskGroup, sockets: list[socket.socket], task_status: TaskStatus[int | None]) -> None:
+    async def _serve(self, group: TaskGroup, sockets: list[socket.socket], task_status: TaskStatus[int | None]) -> None:
         options = self.options
         loop = running_loop()
-        transport = AnyioTransport(group, work) if loop is None else AsyncioTransport(loop)
+        transport = await AnyioTransport.open(group) if loop is None else AsyncioTransport(loop)
         service = Service(self.app, options, transport.runtime)
         lifespan: Lifespan | None = None
         if options.serve.lifespan != "off":
@@ -104,6 +103,8 @@ class Server:
             await self._until(lambda: self._stop)
             await self._drain(service, transport)
         finally:
+            with anyio.CancelScope(shield=True):
+                await self._cut(service)
             service.stop()
         if lifespan is not None:
             left = (service.closing_deadline or 0.0) - transport.runtime.now()
@@ -128,11 +129,14 @@ class Server:
             with anyio.move_on_at(deadline):
                 await self._until(lambda: self._forced)
             waiting.cancel_scope.cancel()
+
+    async def _cut(self, service: Service) -> None:
+        """Ends what is left, at the deadline or because serving itself was cancelled or failed."""
         left = service.cut()
         if left:
             self.was_cut = True
             log.warning("%d exchanges were still open and were cut (server_shutdown)", len(left))
-            stubborn = await runtime.cancel(left, CUT_SECONDS)
+            stubborn = await service.runtime.cancel(left, CUT_SECONDS)
             if stubborn:
                 log.error("%d exchanges ignore their cancellation and are left behind", stubborn)
 

@@ -37,6 +37,8 @@ class Carrier(Protocol):
     unyielded_bytes: int
     unyielded_events: int
     """Sent since `pace` last let others run."""
+    yield_bytes: int
+    """`unyielded_bytes` at which `pace` is due: `YIELD_BYTES`, or what is left to the high mark where that is less."""
 
     def send(self, event: Event) -> None:
         """Queues an event; it leaves with `flush`, or at the end of the tick."""
@@ -62,6 +64,10 @@ class Carrier(Protocol):
 
     def close_after_answer(self) -> None:
         """This answer is the connection's last."""
+        ...
+
+    def spill_later(self, exchange: "Exchange") -> None:
+        """The exchange has something to say: calls its `spill` with the next `flush`, or at the end of the tick."""
         ...
 
     def answer(self, exchange: "Exchange", answer: Answer) -> None:
@@ -146,6 +152,14 @@ class Exchange(ABC):
     def faulted(self, status: int, detail: str) -> None:
         """The peer broke the framing in the middle of the exchange. `status` is for an answer, where one is still possible."""
 
+    @abstractmethod
+    def spill(self) -> None:
+        """Hands what was collected since the last time to the connection, as few events."""
+
+    @abstractmethod
+    def unspilled(self) -> int:
+        """Bytes collected and not yet spilled."""
+
     def begin_closing(self, deadline: float) -> None:
         """The server will end."""
         self.handle.mark_closing(deadline)
@@ -225,7 +239,7 @@ class Exchange(ABC):
             ClientGone: the client left meanwhile.
         """
         carrier = self.carrier
-        if carrier.unyielded_bytes >= YIELD_BYTES:
+        if carrier.unyielded_bytes >= carrier.yield_bytes:
             carrier.flush()
         elif not carrier.is_congested and carrier.unyielded_events < YIELD_EVENTS:
             return

@@ -13,6 +13,7 @@ from pagi.server.exchanges.inbox import Inbox
 from pagi.server.exchanges.scope import http_scope
 from pagi.server.exchanges.sse import ServedStream
 from pagi.server.wire.events import Answer, InformationalHead, Request, ResponseData, ResponseEnd, ResponseHead
+from pagi.server.wire.head_writer import WrongContentLength
 
 
 class Sender:
@@ -50,10 +51,18 @@ class Sender:
         self._exchange.settle(kind)
 
 
+def declared_length(headers: HeaderList) -> int | None:
+    """The Content-Length of an answer, which the engine has found to be well formed."""
+    for name, value in headers:
+        if len(name) == 14 and name.lower() == b"content-length":
+            return int(value)
+    return None
+
+
 class HTTPExchange(Exchange):
     """An exchange of kind http or sse: they differ in the names of their events, and sse speaks through a `ServedStream`."""
 
-    __slots__ = ("_answered", "_body", "_inbox", "_state", "_stream", "_streaming")
+    __slots__ = ("_answered", "_body", "_half_closed", "_inbox", "_left", "_state", "_stream", "_streaming", "_unspilled")
 
     def __init__(self, carrier: Carrier, request: Request) -> None:
         head = request.head
@@ -67,11 +76,15 @@ class HTTPExchange(Exchange):
         else:
             self._body = None
             self._inbox = Inbox(head, request.body)
-        self._answered = False
+        self._answered = self._half_closed = False
         self._state = "start"
         self._streaming = False
         """The head is out and body bytes may follow."""
         self._stream: ServedStream | None = None
+        self._left: int | None = None
+        """Body bytes that the declared Content-Length still allows."""
+        self._unspilled: list[bytes] | None = None
+        """Body bytes of this tick: they leave together."""
 
     # ---- what the application sends
 
@@ -99,16 +112,20 @@ class HTTPExchange(Exchange):
         """See `Sender.__call__`."""
         if self.handle.disconnect_reason is not None:
             raise ClientGone(self.handle.disconnect_reason)
-        if self._streaming and len(event) == 3 and event.get("type") == "http.response.body" and event.get("more_body") is True:
-            # The ordinary middle of a stream needs no grammar: it follows a start and leaves the state as it is.
-            body = event.get("body")
-            if type(body) is bytes:
-                if body:
-                    self._data(body)
-                carrier = self.carrier
-                if carrier.is_congested or carrier.unyielded_events >= YIELD_EVENTS or carrier.unyielded_bytes >= YIELD_BYTES:
-                    await self.pace()
-                return
+        # The ordinary middle of a stream needs no grammar: it follows a start and leaves the state as it is.
+        body: bytes | None = None
+        if self._streaming:
+            if len(event) == 3 and event.get("type") == "http.response.body" and event.get("more_body") is True:
+                body = event.get("body")
+        elif self._stream is not None:
+            body = self._stream.frame(event)
+        if type(body) is bytes:
+            if body:
+                self._data(body)
+            carrier = self.carrier
+            if carrier.is_congested or carrier.unyielded_events >= YIELD_EVENTS or carrier.unyielded_bytes >= carrier.yield_bytes:
+                await self.pace()
+            return
         if self.kind == "http":
             grammar.check("http", event)
             state = grammar.advance("http", self._state, event)
@@ -136,9 +153,11 @@ class HTTPExchange(Exchange):
             elif not trailers_follow:
                 self._end()
         elif kind == "http.response.start":
-            self.carrier.send(ResponseHead(self.stream_id, event["status"], list(event.get("headers") or ()), bool(event.get("trailers"))))
+            headers = list(event.get("headers") or ())
+            self.carrier.send(ResponseHead(self.stream_id, event["status"], headers, bool(event.get("trailers"))))
             self.handle.response_started = True
             self.status = event["status"]
+            self._left = declared_length(headers)
         elif kind == "http.response.pathsend":
             await send_file({"file": event["path"]}, self._piece)
             if not trailers_follow:
@@ -158,15 +177,36 @@ class HTTPExchange(Exchange):
         await self.pace()
 
     def _data(self, body: bytes) -> None:
-        carrier = self.carrier
-        carrier.send(ResponseData(self.stream_id, body))
         size = len(body)
+        if self._left is not None:
+            if size > self._left:
+                raise WrongContentLength(self.bytes_sent + self._left, self.bytes_sent + size)
+            self._left -= size
+        if self._unspilled:
+            self._unspilled.append(body)
+        else:
+            self._unspilled = [body]
+            self.carrier.spill_later(self)
         self.bytes_sent += size
+        carrier = self.carrier
         carrier.unyielded_bytes += size
         carrier.unyielded_events += 1
 
+    def spill(self) -> None:
+        parts, self._unspilled = self._unspilled, None
+        if not parts:
+            return
+        if len(parts) > 1 and sum(map(len, parts)) <= YIELD_BYTES:
+            parts = [b"".join(parts)]
+        for part in parts:
+            self.carrier.send(ResponseData(self.stream_id, part))
+
+    def unspilled(self) -> int:
+        return sum(map(len, self._unspilled or ()))
+
     def _end(self, trailers: HeaderList | None = None) -> None:
         carrier = self.carrier
+        self.spill()
         carrier.send(ResponseEnd(self.stream_id, trailers))
         carrier.flush()
         self._answered = True
@@ -199,6 +239,8 @@ class HTTPExchange(Exchange):
                     self.carrier.send(InformationalHead(self.stream_id, 100, []))
                     self.carrier.flush()
                 inbox.awaited = self.carrier.service.runtime.now()
+            elif self._half_closed:
+                break
             await self.wait()
         if self.kind == "sse":
             return {"type": "sse.disconnect", "reason": (handle.disconnect_reason or Reason.CLIENT_CLOSED).value}
@@ -237,7 +279,10 @@ class HTTPExchange(Exchange):
     def input_ended(self) -> bool:
         body_is_whole = self._inbox is None or self._inbox.ended
         if body_is_whole and not self._streaming and self._stream is None:
-            return True  # a half-close: a one-shot answer can still reach the client
+            # A half-close: a one-shot answer can still reach the client. Who waits in `receive` is told all the same.
+            self._half_closed = True
+            self.wake()
+            return True
         self.disconnected(Reason.CLIENT_CLOSED)
         return False
 
@@ -311,5 +356,5 @@ class HTTPExchange(Exchange):
     def _keep_alive(self, event: Message) -> None:
         """A comment on a quiet stream. It waits for nobody: a congested client has bytes enough to read."""
         if self.handle.is_connected and not self._answered and not self.carrier.is_congested:
-            self.carrier.send(ResponseData(self.stream_id, event["body"]))
+            self._data(event["body"])
             self.carrier.flush()

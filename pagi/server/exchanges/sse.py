@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from pagi.gateway.event_stream import EventStream
+from pagi.gateway.event_stream import EventStream, frame
 from pagi.gateway.grammar import DECLINE
 from pagi.gateway.types import Message
 from pagi.server.exchanges.base import SWEPT_SECONDS
@@ -22,6 +22,14 @@ class ServedStream:
         self._translator = EventStream(keepalive_interval=options.sse_keepalive_seconds)
         self._timer: Timer | None = None
         self._last_event = self._last_written = 0.0
+
+    def frame(self, event: Message) -> bytes | None:
+        """The bytes of an `sse.send` on an open stream, by the short way; None for everything that must be fed."""
+        if event.get("type") != "sse.send" or self._translator.state != "open":
+            return None
+        data = frame(event)
+        self._last_written = self._last_event = self._runtime.now()
+        return data
 
     def feed(self, event: Message) -> Sequence[Message]:
         """What an `sse.*` event is in `http.*` events. Raises `AppError` for one that is wrong or out of order."""

@@ -5,7 +5,7 @@ from collections import deque
 from pagi.gateway import grammar
 from pagi.gateway.reasons import ClientGone, Reason
 from pagi.gateway.types import HeaderList, Message, Send
-from pagi.server.exchanges.base import PLAIN, SWEPT_SECONDS, YIELD_BYTES, YIELD_EVENTS, Carrier, Exchange, is_only_client_gone, log
+from pagi.server.exchanges.base import PLAIN, SWEPT_SECONDS, YIELD_EVENTS, Carrier, Exchange, is_only_client_gone, log
 from pagi.server.exchanges.scope import websocket_scope
 from pagi.server.runtime import Timer
 from pagi.server.wire.events import Answer, Request, ResponseData, ResponseEnd, TunnelOpened
@@ -79,7 +79,7 @@ class WebSocketExchange(Exchange):
             if type(text) is str:
                 self._message(frames, text)
                 carrier = self.carrier
-                if carrier.is_congested or carrier.unyielded_events >= YIELD_EVENTS or carrier.unyielded_bytes >= YIELD_BYTES:
+                if carrier.is_congested or carrier.unyielded_events >= YIELD_EVENTS or carrier.unyielded_bytes >= carrier.yield_bytes:
                     await self.pace()
                 return
         grammar.check("websocket", event)
@@ -118,16 +118,20 @@ class WebSocketExchange(Exchange):
             frames.send_text(message)
         else:
             frames.send_bytes(message)
-        self._forward(frames)
+        self.carrier.spill_later(self)
         self.bytes_sent += size
         self.carrier.unyielded_bytes += size
         self.carrier.unyielded_events += 1
         self._last_message = self.carrier.service.runtime.now()
 
-    def _forward(self, frames: WebSocketEngine) -> None:
-        carrier, stream_id = self.carrier, self.stream_id
-        for part in frames.take_output():
-            carrier.send(ResponseData(stream_id, part))
+    def spill(self) -> None:
+        frames = self._frames
+        if frames is not None and frames.queued:
+            for part in frames.take_output():
+                self.carrier.send(ResponseData(self.stream_id, part))
+
+    def unspilled(self) -> int:
+        return self._frames.queued if self._frames is not None else 0
 
     def _accept(self, subprotocol: str | None, headers: HeaderList) -> None:
         options = self.carrier.service.options.websocket
@@ -154,7 +158,7 @@ class WebSocketExchange(Exchange):
     def _close(self, code: int, reason: str = "") -> None:
         frames = self._opened()
         frames.close(code, reason)
-        self._forward(frames)
+        self.carrier.spill_later(self)
         self.carrier.flush()
         self._close_deadline = self.carrier.service.runtime.now() + self.carrier.service.options.websocket.ws_close_seconds
 
@@ -206,7 +210,7 @@ class WebSocketExchange(Exchange):
                 log.info("%s: the client broke the WebSocket protocol, closed with %d: %s", self.where(), event.code, event.detail)
                 self._leave(event.code, Reason.PROTOCOL_ERROR.value, Reason.PROTOCOL_ERROR)
         if frames.queued:
-            self._forward(frames)
+            self.carrier.spill_later(self)
         if self._is_over():
             self._close_line()
 
@@ -276,7 +280,7 @@ class WebSocketExchange(Exchange):
             if self._unanswered_since is None:
                 self._unanswered_since = now
             frames.ping()
-            self._forward(frames)
+            self.carrier.spill_later(self)
             carrier.flush()
 
     def _arrange_ping(self) -> None:

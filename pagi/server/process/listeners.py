@@ -41,13 +41,12 @@ def open_listeners(options: ListenOptions) -> list[socket.socket]:
     return sockets
 
 
-def close_listeners(sockets: list[socket.socket]) -> None:
-    """Closes them, and removes the file of a Unix socket."""
+def close_listeners(sockets: list[socket.socket], options: ListenOptions) -> None:
+    """Closes them where the loop has not done so, and removes the file of a Unix socket."""
     for opened in sockets:
-        path = opened.getsockname() if opened.family == socket.AF_UNIX else None
         opened.close()
-        if path and os.path.exists(path):
-            os.unlink(path)
+    if options.uds is not None and os.path.exists(options.uds):
+        os.unlink(options.uds)
 
 
 def address_of(opened: socket.socket) -> str:
@@ -85,10 +84,10 @@ def _tcp(family: int, address: tuple[object, ...], backlog: int) -> socket.socke
 
 
 def _unix(path: str, backlog: int) -> socket.socket:
+    if os.path.exists(path) and stat.S_ISSOCK(os.stat(path).st_mode):
+        _remove_stale(path)
     opened = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        if os.path.exists(path) and stat.S_ISSOCK(os.stat(path).st_mode):
-            _remove_stale(path)
         opened.bind(path)
         opened.listen(backlog)
         opened.setblocking(False)

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import anyio
 import anyio.lowlevel
-from anyio.abc import TaskGroup
+from anyio.abc import TaskGroup, TaskStatus
 
 from pagi.gateway.connection import Waiter
 from pagi.server.connection import LINGER_BYTES, LINGER_SECONDS, SERVER_FULL, Connection, reason_of
@@ -357,13 +357,18 @@ class SocketLine:
 
 
 class AnyioTransport:
-    """Accepts on listening sockets with any loop that anyio knows."""
+    """Accepts on listening sockets with any loop that anyio knows. Made by `open`."""
 
     def __init__(self, clockwork: TaskGroup, work: TaskGroup) -> None:
         self._clockwork = clockwork
         self._work = work
         self._sockets: list[socket.socket] = []
         self.runtime = AnyioRuntime(clockwork, work)
+
+    @classmethod
+    async def open(cls, group: TaskGroup) -> "AnyioTransport":
+        """A transport whose tasks live in `group`. Exchanges get a group of their own inside, which alone is cut at the deadline."""
+        return cls(group, await group.start(_hold_group))
 
     async def listen(self, service: Service, sockets: list[socket.socket]) -> None:
         """Accepts from now on."""
@@ -397,3 +402,9 @@ class AnyioTransport:
             if accepted.family != socket.AF_UNIX:
                 accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._work.start_soon(SocketLine(service, self.runtime, self._clockwork, self._work, accepted).serve)
+
+
+async def _hold_group(*, task_status: TaskStatus[TaskGroup]) -> None:
+    async with anyio.create_task_group() as held:
+        task_status.started(held)
+        await anyio.sleep_forever()

@@ -1,0 +1,1 @@
+"""What the contestants serve: the same answers, written once for each interface."""

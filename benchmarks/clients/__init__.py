@@ -1,0 +1,1 @@
+"""Who asks the contestants: wrk, and raw sockets where wrk has no words."""

@@ -1,0 +1,115 @@
+"""Tables for people: what each request cost, beside the reference, and which targets are met."""
+
+import os
+import sys
+
+from benchmarks.contestants import CONTESTANTS, REFERENCE
+from benchmarks.pinning import Cores
+from benchmarks.results import IdleResult, LoadResult, Machine
+from benchmarks.workloads import PROCESS_CEILING_MIB, Idle, Load
+
+GOOD, BAD, STRONG, FAINT = "32", "31", "1", "2"
+OURS = "pagi"
+KIB = 1024
+MIB = KIB * KIB
+
+
+class Paper:
+    """Prints to stdout, in colour where that is a terminal and NO_COLOR is not set."""
+
+    def __init__(self) -> None:
+        self.coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+        self.verdicts: list[tuple[bool, str]] = []
+
+    def paint(self, text: str, colour: str) -> str:
+        return f"\x1b[{colour}m{text}\x1b[0m" if self.coloured else text
+
+    def line(self, text: str = "") -> None:
+        print(text, flush=True)
+
+    def judge(self, met: bool, text: str) -> str:
+        """Remembers a target for the summary; the word for the table."""
+        self.verdicts.append((met, text))
+        return self.paint("met", GOOD) if met else self.paint("MISSED", BAD)
+
+    def heading(self, name: str, title: str) -> None:
+        self.line(f"\n{self.paint(name, STRONG)}  {title}")
+
+    def machine(self, machine: Machine, cores: Cores) -> None:
+        """Where and with what."""
+        self.line(f"{machine.processor}, {machine.system}, {machine.python}")
+        self.line(", ".join(f"{name} {version}" for name, version in machine.packages.items()))
+        if cores.shared:
+            self.line(f"one core only: servers and load generators share core {cores.server}. CPU time holds; rates and p99 mean little")
+        else:
+            self.line(f"servers on core {cores.server}, load generators on core {cores.load}")
+
+    def load(self, load: Load, result: LoadResult) -> None:
+        """One workload, cheapest first, then what failed."""
+        self.heading(load.name, load.title)
+        self.line(
+            self.paint(
+                f"  {'':<26}{f'CPU us/{load.unit}':>15}{'spread':>8}{f'{load.unit}s/s':>13}{'p99 ms':>10}{'busy':>7}{'ratio':>8}", FAINT
+            )
+        )
+        counted = sorted((name for name, cell in result.cells.items() if cell.counts), key=lambda name: result.cells[name].cpu_microseconds)
+        for name in counted:
+            cell, ratio = result.cells[name], result.ratio(name)
+            title = f"{CONTESTANTS[name].title:<26}"
+            row = f"{cell.cpu_microseconds:>15.2f}{cell.spread:>8.0%}{cell.rate:>13,.0f}{cell.p99_milliseconds:>10.2f}{cell.busy:>7.0%}"
+            row += f"{ratio:>8.2f}" if ratio is not None else f"{'-':>8}"
+            self.line(f"  {self.paint(title, STRONG) if CONTESTANTS[name].is_ours else title}{row}{self.target(load, result, name)}")
+        for name, cell in result.cells.items():
+            if cell.failure is not None:
+                self.line(f"  {CONTESTANTS[name].title:<26}{self.paint('failed: ' + cell.failure.splitlines()[0], BAD)}")
+        self.lead(load, result)
+
+    def target(self, load: Load, result: LoadResult, name: str) -> str:
+        wanted, ratio = load.targets.get(name), result.ratio(name)
+        if name == REFERENCE:
+            return "  the reference"
+        if wanted is None or ratio is None:
+            return ""
+        verdict = self.judge(ratio >= wanted, f"{load.name}: {CONTESTANTS[name].title} {ratio:.2f}x of {wanted:g}x")
+        return f"  target {wanted:g}: {verdict}"
+
+    def lead(self, load: Load, result: LoadResult) -> None:
+        """Whether ours is ahead of every peer."""
+        peers = {name: cell.cpu_microseconds for name, cell in result.cells.items() if cell.counts and not CONTESTANTS[name].is_ours}
+        ours = result.cells.get(OURS)
+        if ours is None or not ours.counts or not peers:
+            return
+        best = min(peers, key=lambda name: peers[name])
+        factor = peers[best] / ours.cpu_microseconds
+        verdict = self.judge(factor > 1, f"{load.name}: {factor:.2f}x ahead of the best peer, {CONTESTANTS[best].title}")
+        self.line(f"  ahead of every peer: {verdict} ({factor:.2f}x {CONTESTANTS[best].title})")
+
+    def idle(self, idle: Idle, result: IdleResult, *, with_process: bool) -> None:
+        """One kind of idle connection, lightest first."""
+        self.heading(idle.name, f"memory of {idle.title}")
+        self.line(self.paint(f"  {'':<26}{'KiB each':>15}{'process MiB':>13}", FAINT))
+        weighed = {name: cell.footprint for name, cell in result.cells.items() if cell.footprint is not None}
+        for name, footprint in sorted(weighed.items(), key=lambda item: item[1].connection_bytes):
+            each, process = footprint.connection_bytes / KIB, footprint.process_bytes / MIB
+            row = f"  {CONTESTANTS[name].title:<26}{each:>15.1f}{process:>13.1f}"
+            ceiling = idle.ceilings.get(name)
+            if ceiling is not None:
+                row += f"  at most {ceiling:g}: {self.judge(each <= ceiling, f'{idle.name}: {each:.1f} KiB of {ceiling:g}')}"
+                if with_process:
+                    verdict = self.judge(process <= PROCESS_CEILING_MIB, f"process: {process:.1f} MiB of {PROCESS_CEILING_MIB:g}")
+                    row += f"; process at most {PROCESS_CEILING_MIB:g}: {verdict}"
+            self.line(row)
+        for name, cell in result.cells.items():
+            if cell.absent is not None:
+                self.line(f"  {CONTESTANTS[name].title:<26}{self.paint(cell.absent, FAINT)}")
+            if cell.failure is not None:
+                self.line(f"  {CONTESTANTS[name].title:<26}{self.paint('failed: ' + cell.failure.splitlines()[0], BAD)}")
+
+    def summary(self) -> None:
+        """Every target once more, the missed ones last, where the eye rests."""
+        if not self.verdicts:
+            return
+        met = sum(met for met, _ in self.verdicts)
+        self.heading("targets", f"{met} of {len(self.verdicts)} met")
+        for verdict, text in sorted(self.verdicts, key=lambda item: not item[0]):
+            self.line(f"  {self.paint('met   ', GOOD) if verdict else self.paint('MISSED', BAD)}  {text}")

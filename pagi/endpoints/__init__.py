@@ -1,0 +1,1 @@
+"""What application authors register: routers, routes, and how their handlers are called and answered for."""

@@ -1,0 +1,80 @@
+"""From what a handler returns to a Response; decided by the type of the value, and by the annotation where it is None."""
+
+import inspect
+from collections.abc import AsyncIterable, Callable, Iterator
+from types import NoneType
+from typing import Any, cast
+
+from typing_extensions import TypeIs
+
+from pagi.context.annotations import hints_of, name_of
+from pagi.context.http import HTTPContext
+from pagi.http.errors import AppError
+from pagi.messages.response import BYTES_TYPE, JSON_TYPE, TEXT_TYPE, Response, SentResponse, whole
+from pagi.messages.stream import Stream
+
+Render = Callable[[Any, Any], Response]
+"""Makes the Response of a context and a result."""
+
+_NULL = b"null"
+
+
+class BadResult(AppError):
+    """A handler returned what cannot be an answer."""
+
+    def __init__(self, handler: object, problem: str) -> None:
+        super().__init__(f"{name_of(handler)} {problem}")
+
+
+def renderer(handler: Callable[..., Any], encode: Callable[[Any], bytes]) -> Render:
+    """The function that turns results of `handler` into responses."""
+    returns = hints_of(handler).get("return", inspect.Parameter.empty)
+    returns_none = returns is NoneType or returns is None
+    returns_optional = NoneType in getattr(returns, "__args__", ())
+
+    def render(ctx: HTTPContext[Any], result: Any) -> Response:
+        kind = result.__class__
+        if kind is str:
+            response = whole(result.encode(), [TEXT_TYPE])
+        elif kind is dict or kind is list:
+            response = whole(encode(result), [JSON_TYPE])
+        elif isinstance(result, Response):
+            return result
+        elif result is None:
+            if ctx.channel is not None and ctx.channel.head is not None:
+                return SentResponse(ctx.channel.head.status, ctx.channel.head.raw_headers)
+            response = nothing()
+        else:
+            response = _rare(handler, result, encode)
+        if ctx.builder is not None:
+            ctx.builder.dress(response)
+        return response
+
+    def nothing() -> Response:
+        if returns_none:
+            return whole(b"", [], 204)
+        if returns_optional:
+            return whole(_NULL, [JSON_TYPE])
+        raise BadResult(handler, "returned None; annotate -> None for 204, -> X | None for null, or return something")
+
+    return render
+
+
+def _rare(handler: object, result: Any, encode: Callable[[Any], bytes]) -> Response:
+    if isinstance(result, (bytes, bytearray, memoryview)):
+        return whole(bytes(cast("bytes", result)), [BYTES_TYPE])
+    if isinstance(result, str):
+        return whole(str(result).encode(), [TEXT_TYPE])
+    if is_bare_tuple(result):
+        raise BadResult(handler, "returned a tuple; say ctx.json(value, status=...) for a status, or return a list")
+    if isinstance(result, (AsyncIterable, Iterator)):
+        return Stream(cast("AsyncIterable[bytes]", result))
+    try:
+        return whole(encode(result), [JSON_TYPE])
+    except (TypeError, ValueError) as error:
+        raise BadResult(handler, f"returned {result.__class__.__name__}, which has no JSON form: {error}") from error
+
+
+def is_bare_tuple(value: object) -> TypeIs[tuple[Any, ...]]:
+    """A tuple that has no names: a status in disguise, in other frameworks."""
+    return isinstance(value, tuple) and not hasattr(cast("Any", value), "_fields")

@@ -1,0 +1,211 @@
+"""A request: its head, and its body read once, as bytes, text, JSON, a form or a stream."""
+
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import msgspec
+
+from pagi.gateway.reasons import ClientGone, Reason
+from pagi.gateway.types import Message, Receive, Scope
+from pagi.http.errors import AppError, PeerError
+from pagi.http.media_types import InvalidMediaType, parse_media_type
+from pagi.http.query import FormData, parse_form
+from pagi.messages.opening import Opening
+
+_decode_json = msgspec.json.Decoder().decode
+
+FORM_TYPE = "application/x-www-form-urlencoded"
+
+
+class BodyConsumed(AppError):
+    """The body was streamed: it is gone, and cannot be read again."""
+
+
+class BadBody(PeerError):
+    """The body is not what it says it is. `status` is 400, or 415 for a type that is not understood."""
+
+    def __init__(self, message: str, status: int = 400) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class Body:
+    """The body of a request, on any kind that has one. It is read once; whole reads are kept."""
+
+    __slots__ = ("_data", "_ended", "_receive", "_streamed")
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._data: bytes | None = None
+        self._streamed = False
+        self._ended = False
+
+    @property
+    def is_ended(self) -> bool:
+        """The last byte of the body was received."""
+        return self._ended
+
+    async def read(self) -> bytes:
+        """All of it.
+
+        Raises:
+            ClientGone: the client left before the end; a part of a body is never handed out as the whole.
+            BodyConsumed: it was streamed.
+        """
+        if self._data is None:
+            event = await self._next()
+            if not event.get("more_body", False):
+                self._data = bytes(event.get("body", b""))
+            else:
+                chunks = [event.get("body", b"")]
+                while event.get("more_body", False):
+                    event = await self._next()
+                    chunks.append(event.get("body", b""))
+                self._data = b"".join(chunks)
+            self._ended = True
+        return self._data
+
+    async def stream(self) -> AsyncGenerator[bytes]:
+        """The parts as they come, none of them empty.
+
+        Raises:
+            ClientGone: the client left before the end.
+            BodyConsumed: it was streamed already.
+        """
+        if self._data is not None:
+            if self._data:
+                yield self._data
+            return
+        more = not self._ended
+        self._check()
+        self._streamed = True
+        while more:
+            event = await self._receive()
+            if event["type"].endswith(".disconnect"):
+                raise ClientGone(_reason(event))
+            more = bool(event.get("more_body", False))
+            self._ended = not more
+            chunk = event.get("body", b"")
+            if chunk:
+                yield chunk
+
+    async def _next(self) -> Message:
+        self._check()
+        event = await self._receive()
+        if event["type"].endswith(".disconnect"):
+            raise ClientGone(_reason(event))
+        return event
+
+    def _check(self) -> None:
+        if self._streamed:
+            raise BodyConsumed("the body was streamed and is gone; keep what you need of it, or read it whole with body() first")
+
+
+def _reason(event: Message) -> Reason:
+    """Why the client left, as far as the event tells: foreign servers tell nothing."""
+    try:
+        return Reason(event.get("reason") or Reason.CLIENT_CLOSED)
+    except ValueError:
+        return Reason.CLIENT_CLOSED
+
+
+class WithBody(Opening):
+    """An opening that a body may follow."""
+
+    __slots__ = ("_body",)
+
+    def __init__(self, scope: Scope, receive: Receive) -> None:
+        super().__init__(scope)
+        self._body = Body(receive)
+
+    @property
+    def method(self) -> str:
+        """The method, in upper case."""
+        return str(self.scope["method"])
+
+    @property
+    def content_type(self) -> str:
+        """The type of the body without parameters, in lower case; empty where none is given."""
+        return self.headers.get("content-type", "").partition(";")[0].strip(" \t").lower()
+
+    async def body(self) -> bytes:
+        """The whole body. A second call gives the same bytes.
+
+        Raises:
+            ClientGone: the client left before the end.
+            BodyConsumed: it was streamed.
+        """
+        return await self._body.read()
+
+    async def text(self) -> str:
+        """The body as text, in the charset its type names, else UTF-8.
+
+        Raises:
+            BadBody: the bytes are not of that charset, or nobody knows it.
+            ClientGone: the client left before the end.
+            BodyConsumed: it was streamed.
+        """
+        data = await self._body.read()
+        charset = self._charset()
+        try:
+            return data.decode(charset)
+        except (UnicodeDecodeError, LookupError) as error:
+            raise BadBody(f"the body is no text in {charset}: {error}") from error
+
+    async def json(self) -> Any:
+        """The body decoded as JSON, whatever its type says.
+
+        Raises:
+            BadBody: it is not JSON.
+            ClientGone: the client left before the end.
+            BodyConsumed: it was streamed.
+        """
+        data = await self._body.read()
+        try:
+            return _decode_json(data)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise BadBody(f"the body is not JSON: {error}") from error
+
+    async def form(self) -> FormData[str]:
+        """The fields of an urlencoded form.
+
+        Raises:
+            BadBody: the body is of another type (415), or has too many fields.
+            ClientGone: the client left before the end.
+            BodyConsumed: it was streamed.
+        """
+        if self.content_type != FORM_TYPE:
+            raise BadBody(f"a form of type {FORM_TYPE} was expected, got {self.content_type or 'no type'!r}", 415)
+        return parse_form(await self._body.read())
+
+    def stream(self) -> AsyncGenerator[bytes]:
+        """The body in parts as they come. What was read whole comes in one part.
+
+        Raises:
+            ClientGone: the client left before the end.
+            BodyConsumed: it was streamed already.
+        """
+        return self._body.stream()
+
+    def _charset(self) -> str:
+        named = self.headers.get("content-type")
+        if named is None:
+            return "utf-8"
+        try:
+            return parse_media_type(named).charset or "utf-8"
+        except InvalidMediaType:
+            return "utf-8"
+
+
+class Request(WithBody):
+    """One HTTP request."""
+
+    __slots__ = ()
+
+    @property
+    def is_json(self) -> bool:
+        """The body says that it is JSON, `+json` types included."""
+        try:
+            return parse_media_type(self.headers.get("content-type", "")).is_json
+        except InvalidMediaType:
+            return False

@@ -1,0 +1,1 @@
+"""What stands around handlers: one effect a file, and the fusing of it all."""

@@ -1,0 +1,50 @@
+"""Fuses middleware and a handler into one function, once: `next` is bound per layer, nothing is looked up while serving."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import Any
+
+from pagi.context.annotations import name_of
+from pagi.context.context import Context
+from pagi.context.next import Kind, Layer, Middleware, Next
+from pagi.http.errors import AppError, PeerError
+from pagi.messages.problems import HTTPException, answer_to
+from pagi.messages.response import AlreadySent, Response
+from pagi.middleware.kinds import ContextClasses, KnowsKinds
+
+
+class NoResponse(AppError):
+    """A middleware returned something that is no Response."""
+
+    def __init__(self, middleware: object, result: object) -> None:
+        super().__init__(
+            f"middleware {name_of(middleware)} returned {type(result).__name__}, not a Response; "
+            f"`return await next()`, or return an answer of its own"
+        )
+
+
+def fuse(layers: Sequence[Middleware], inner: Layer, kind: Kind, classes: ContextClasses) -> Layer:
+    """`inner` with `layers` around it, the first one outermost. Those that step aside for `kind` cost nothing."""
+    for middleware in reversed(layers):
+        chosen = middleware.for_kind(kind, classes) if isinstance(middleware, KnowsKinds) else middleware
+        if chosen is not None:
+            inner = _around(chosen, inner)
+    return inner
+
+
+def _around(middleware: Callable[[Any, Next], Awaitable[Any]], inner: Layer) -> Layer:
+    async def layer(ctx: Context[Any]) -> Response:
+        # A refusal becomes a value right here, so that every middleware outside sees a Response.
+        try:
+            response = await middleware(ctx, partial(inner, ctx))
+        except (HTTPException, PeerError) as error:
+            if ctx.has_left:
+                raise
+            return answer_to(error)
+        if not isinstance(response, Response):
+            raise NoResponse(middleware, response)
+        if ctx.channel is not None and ctx.channel.head is not None and not response.is_sent:
+            raise AlreadySent(f"middleware {name_of(middleware)} returned another answer after one had left; return what next() gave")
+        return response
+
+    return layer

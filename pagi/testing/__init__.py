@@ -1,0 +1,29 @@
+"""What tests import: a client on the real server over memory, and a live server for the few that need a socket."""
+
+from pagi.server.process.lifespan import StartupFailed
+from pagi.testing.client import LifespanFailed, TestClient
+from pagi.testing.event_stream import EventStreamSession, StreamDeclined, StreamEnded
+from pagi.testing.line import RawConnection
+from pagi.testing.live import LiveServer, live_server
+from pagi.testing.reply import Reply, ServerBrokeProtocol, ServerHungUp, StreamedReply
+from pagi.testing.websocket import UnexpectedMessage, WebSocketClosed, WebSocketDenied, WebSocketSession
+
+__all__ = [
+    "EventStreamSession",
+    "LifespanFailed",
+    "LiveServer",
+    "RawConnection",
+    "Reply",
+    "ServerBrokeProtocol",
+    "ServerHungUp",
+    "StartupFailed",
+    "StreamDeclined",
+    "StreamEnded",
+    "StreamedReply",
+    "TestClient",
+    "UnexpectedMessage",
+    "WebSocketClosed",
+    "WebSocketDenied",
+    "WebSocketSession",
+    "live_server",
+]

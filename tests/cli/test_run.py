@@ -1,0 +1,258 @@
+"""`pagi run`: which source wins, what reaches the server, and the exit code of every failure. The server is a fake."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from pagi.cli import main
+from pagi.cli.flags import server_flags
+from pagi.http.errors import ConfigError
+from pagi.server.options import ServerOptions
+
+
+class FakeServer:
+    """Takes what the server would be given."""
+
+    def __init__(self) -> None:
+        self.app: Any = None
+        self.options = ServerOptions()
+        self.code = 0
+        self.error: Exception | None = None
+
+    def run(self, app: Any, options: ServerOptions) -> int:
+        self.app, self.options = app, options
+        if self.error is not None:
+            raise self.error
+        return self.code
+
+
+@pytest.fixture
+def server(folder: Path, monkeypatch: pytest.MonkeyPatch) -> FakeServer:
+    """Stands for the server that `pagi run` starts."""
+    fake = FakeServer()
+    monkeypatch.setattr("pagi.cli.run.serve", fake.run)
+    return fake
+
+
+def run(*args: str) -> Result:
+    return CliRunner().invoke(main, ["run", *args])
+
+
+# ---- what reaches the server
+
+
+def test_the_application_is_served_with_the_defaults(raw_app: Path, server: FakeServer) -> None:
+    assert run("main:app").exit_code == 0
+    assert server.app is sys.modules["main"].app
+    assert server.options == ServerOptions()
+
+
+SAMPLES: dict[str, tuple[list[str], Any]] = {
+    "host": (["--host", "::1"], "::1"),
+    "port": (["--port", "0"], 0),
+    "uds": (["--uds", "/run/x.sock"], "/run/x.sock"),
+    "early_hints": (["--early-hints"], True),
+    "access_log": (["--no-access-log"], False),
+    "loop": (["--loop", "trio"], "trio"),
+    "keep_alive_seconds": (["--timeout-keep-alive", "2.5"], 2.5),
+    "max_body_bytes": (["--limit-body-bytes", "1024"], 1024),
+    "root_path": (["--root-path", ""], ""),
+}
+
+
+@pytest.mark.parametrize("name", SAMPLES)
+def test_a_flag_sets_its_option(name: str, raw_app: Path, server: FakeServer) -> None:
+    args, value = SAMPLES[name]
+    assert run("main:app", *args).exit_code == 0
+    assert getattr(getattr(server.options, server_flags()[name].group), name) == value
+
+
+def test_every_option_is_a_flag_of_the_command(raw_app: Path) -> None:
+    command = main.commands["run"]
+    offered = {form for parameter in command.params if isinstance(parameter, click.Option) for form in parameter.opts}
+    assert {flag.flag for flag in server_flags().values()} <= offered
+
+
+SOURCES: list[tuple[str, Callable[[Path, pytest.MonkeyPatch], list[str]]]] = [
+    ("default", lambda folder, patch: []),
+    ("pyproject", lambda folder, patch: _written(folder / "pyproject.toml", "[tool.pagi.server]\nport = 8001\n", [])),
+    ("env-file", lambda folder, patch: _written(folder / "x.env", "PAGI_PORT=8002\n", ["--env-file", "x.env"])),
+    ("environment", lambda folder, patch: _exported(patch, "PAGI_PORT", "8003")),
+    ("flag", lambda folder, patch: ["--port", "8004"]),
+]
+
+
+def _written(path: Path, text: str, args: list[str]) -> list[str]:
+    path.write_text(text)
+    return args
+
+
+def _exported(patch: pytest.MonkeyPatch, name: str, value: str) -> list[str]:
+    patch.setenv(name, value)
+    return []
+
+
+@pytest.mark.parametrize("strength", range(len(SOURCES)), ids=[name for name, _ in SOURCES])
+def test_a_source_outranks_all_weaker_ones(
+    strength: int, folder: Path, raw_app: Path, server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    args = [arg for _, prepare in SOURCES[: strength + 1] for arg in prepare(folder, monkeypatch)]
+    assert run("main:app", *args).exit_code == 0
+    assert server.options.listen.port == 8000 + strength
+
+
+def test_a_switch_turned_off_by_flag_outranks_a_file_that_turns_it_on(folder: Path, raw_app: Path, server: FakeServer) -> None:
+    (folder / "pyproject.toml").write_text("[tool.pagi.server]\nearly-hints = true\n")
+    run("main:app", "--no-early-hints")
+    assert server.options.http1.early_hints is False
+
+
+def test_the_application_sees_the_variables_of_the_file(folder: Path, server: FakeServer) -> None:
+    (folder / "x.env").write_text("GREETING=hello\n")
+    (folder / "main.py").write_text("import os\ngreeting = os.environ['GREETING']\nasync def app(scope, receive, send): ...\n")
+    assert run("main:app", "--env-file", "x.env").exit_code == 0
+    assert sys.modules["main"].greeting == "hello"
+
+
+def test_the_settings_file_is_named_at_the_start(folder: Path, raw_app: Path, server: FakeServer) -> None:
+    (folder / "pyproject.toml").write_text("[tool.pagi]\napp = 'main:app'\n")
+    assert f"settings of {folder / 'pyproject.toml'}" in run().stderr
+
+
+def test_the_application_may_come_from_the_settings_of_a_folder_above(
+    folder: Path, raw_app: Path, server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "pyproject.toml").write_text("[tool.pagi]\napp = 'main:app'\n")
+    (folder / "deep").mkdir()
+    monkeypatch.chdir(folder / "deep")
+    assert run().exit_code == 0
+    assert server.app is sys.modules["main"].app
+
+
+@pytest.mark.parametrize("by_flag", [True, False], ids=["flag", "variable"])
+def test_the_application_may_be_imported_from_another_folder(
+    by_flag: bool, folder: Path, server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "src").mkdir()
+    (folder / "src" / "site2.py").write_text("async def app(scope, receive, send): ...\n")
+    if not by_flag:
+        monkeypatch.setenv("PAGI_APP_DIR", "src")
+    assert run("site2:app", *(["--app-dir", "src"] if by_flag else [])).exit_code == 0
+    assert server.app is sys.modules["site2"].app
+
+
+# ---- exit codes
+
+
+@pytest.mark.parametrize("code", [0, 1, 4])
+def test_the_servers_exit_code_is_the_commands(code: int, raw_app: Path, server: FakeServer) -> None:
+    server.code = code
+    assert run("main:app").exit_code == code
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        ([], "which application?"),
+        (["nope:app"], "there is no module 'nope'"),
+        (["main:ap"], "did you mean app?"),
+        (["main:app", "--port", "65536"], "Invalid value for '--port': '65536' is not a whole number from 0 to 65535."),
+        (["main:app", "--timeout-head", "nan"], "Invalid value for '--timeout-head': 'nan' is not a number of seconds, 0 or more."),
+        (["main:app", "--loop", "gevent"], "'gevent' is not one of"),
+        (["main:app", "--prot", "1"], "No such option"),
+        (["main:app", "--write-low-water", "70000"], "low_water_bytes (70000) is over high_water_bytes (65536)"),
+        (["main:app", "--env-file", "absent.env"], "absent.env: cannot be read"),
+        (["main:app", "--app-dir", "absent"], "does not exist"),
+    ],
+)
+def test_wrong_usage_is_exit_2_with_the_reason(args: list[str], message: str, raw_app: Path, server: FakeServer) -> None:
+    result = run(*args)
+    assert result.exit_code == 2
+    assert message in " ".join(result.stderr.split())
+    assert server.app is None
+
+
+def test_a_bad_variable_is_exit_2(raw_app: Path, server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PORT", "eighty")
+    result = run("main:app")
+    assert result.exit_code == 2
+    assert "environment variable PORT: 'eighty'" in result.stderr
+
+
+def test_a_module_that_fails_is_exit_3_with_its_own_traceback(folder: Path, server: FakeServer) -> None:
+    (folder / "main.py").write_text("1 / 0\n")
+    result = run("main:app")
+    assert result.exit_code == 3
+    assert 'main.py", line 1' in result.stderr
+    assert "pagi/cli" not in result.stderr
+    assert result.stderr.rstrip().endswith("Error: main could not be imported: ZeroDivisionError: division by zero")
+
+
+BUILDS = """
+from pagi.gateway.marker import Marker
+from pagi.http.errors import ConfigError
+
+class App:
+    def __init__(self):
+        self.__pagi__ = Marker(self)
+        self.is_built = False
+    def build(self):
+        {body}
+    async def __call__(self, scope, receive, send): ...
+
+app = App()
+"""
+
+
+def test_a_pagi_application_is_built_before_it_is_served(folder: Path, server: FakeServer) -> None:
+    (folder / "main.py").write_text(BUILDS.format(body="self.is_built = True"))
+    run("main:app")
+    assert server.app.is_built is True
+
+
+def test_a_build_that_is_refused_is_exit_3_without_a_traceback(folder: Path, server: FakeServer) -> None:
+    (folder / "main.py").write_text(BUILDS.format(body="raise ConfigError('two routes for /a')"))
+    result = run("main:app")
+    assert result.exit_code == 3
+    assert result.stderr == "Error: two routes for /a\n"
+    assert server.app is None
+
+
+def test_a_build_that_breaks_is_exit_3_with_a_traceback(folder: Path, server: FakeServer) -> None:
+    (folder / "main.py").write_text(BUILDS.format(body="1 / 0"))
+    result = run("main:app")
+    assert result.exit_code == 3
+    assert "in build" in result.stderr
+    assert "pagi/cli" not in result.stderr
+    assert result.stderr.splitlines()[-1] == "Error: the application could not be built: ZeroDivisionError: division by zero"
+
+
+def test_a_foreign_applications_build_is_its_own_business(folder: Path, server: FakeServer) -> None:
+    (folder / "main.py").write_text(BUILDS.format(body="1 / 0").replace("Marker(self)", "None"))
+    assert run("main:app").exit_code == 0
+
+
+def test_a_server_that_is_refused_its_settings_is_exit_3(raw_app: Path, server: FakeServer) -> None:
+    server.error = ConfigError("uvloop is not installed: pip install 'pagi-web[speed]'")
+    result = run("main:app")
+    assert result.exit_code == 3
+    assert result.stderr == "Error: uvloop is not installed: pip install 'pagi-web[speed]'\n"
+
+
+# ---- help
+
+
+def test_the_help_shows_every_option_with_its_default() -> None:
+    text = " ".join(run("--help").output.split())
+    for flag in server_flags().values():
+        assert " / ".join(flag.spelling.split("/")) in text
+        assert f"Default: {flag.shown_default}." in text
+
+
+def test_the_help_groups_options_under_titles() -> None:
+    assert "\nWhere the server listens:\n" in run("--help").output

@@ -1,0 +1,13 @@
+"""What every test shares: each async test runs on asyncio and on trio."""
+
+from typing import Any
+
+import pytest
+
+BACKENDS: dict[str, dict[str, Any]] = {"asyncio": {"use_uvloop": False}, "trio": {}}
+
+
+@pytest.fixture(scope="module", params=BACKENDS)
+def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, Any]]:
+    """The event loop of an async test, and its options."""
+    return request.param, BACKENDS[request.param]

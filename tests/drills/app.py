@@ -1,0 +1,87 @@
+"""What the drills are run against: a raw application of every kind. Started as a file by `pagi run`, so it imports only pagi."""
+
+import json
+from typing import Any
+
+import anyio
+
+from pagi.gateway import app as pagi_app
+
+CHUNK = b"x" * 65_536
+TRANSPORTS: list[Any] = []
+"""Of the streams that run."""
+
+
+async def answer(send: Any, body: bytes) -> None:
+    """A whole plain answer."""
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(body))]})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def echo(scope: Any, receive: Any, send: Any) -> None:
+    """A WebSocket that says what it hears. An idle one holds no task but its own: the closing signal ends its waiting."""
+    await receive()
+    await send({"type": "websocket.accept"})
+    waiting = anyio.CancelScope()
+    scope["pagi.connection"].on_closing(lambda deadline: waiting.cancel())
+    with waiting:
+        while (event := await receive())["type"] == "websocket.receive":
+            await send({**event, "type": "websocket.send"})
+        return
+    await send({"type": "websocket.close", "code": 1001, "reason": "server_shutdown"})
+    await receive()
+
+
+async def ticks(scope: Any, receive: Any, send: Any) -> None:
+    """An event stream that says one word, and another when the server closes."""
+    await send({"type": "sse.start"})
+    await send({"type": "sse.send", "data": "hello"})
+    await scope["pagi.connection"].closing()
+    await send({"type": "sse.send", "data": "server_shutdown", "event": "end"})
+    await send({"type": "sse.close"})
+
+
+async def stream(scope: Any, send: Any) -> None:
+    """A stream without end, that ends when the server closes."""
+    TRANSPORTS.append(scope["pagi.transport"])
+    handle = scope["pagi.connection"]
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    while not handle.is_closing:
+        await send({"type": "http.response.body", "body": CHUNK, "more_body": True})
+    await send({"type": "http.response.body", "body": b"the end"})
+
+
+async def upload(receive: Any, send: Any) -> None:
+    """Takes a body with a pause after every 32 pieces."""
+    size = pieces = 0
+    more = True
+    while more:
+        event = await receive()
+        size += len(event["body"])
+        more = event["more_body"]
+        pieces += 1
+        if pieces % 32 == 0:
+            await anyio.sleep(0.005)
+    await answer(send, b"%d" % size)
+
+
+@pagi_app
+async def app(scope: Any, receive: Any, send: Any) -> None:
+    """All of it, by kind and path."""
+    if scope["type"] == "lifespan":
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await send({"type": "lifespan.shutdown.complete"})
+    elif scope["type"] == "websocket":
+        await echo(scope, receive, send)
+    elif scope["type"] == "sse":
+        await ticks(scope, receive, send)
+    elif scope["path"] == "/stream":
+        await stream(scope, send)
+    elif scope["path"] == "/upload":
+        await upload(receive, send)
+    elif scope["path"] == "/buffered":
+        await answer(send, json.dumps([transport.buffered_amount for transport in TRANSPORTS]).encode())
+    else:
+        await answer(send, b"hello")

@@ -1,0 +1,148 @@
+"""Where the server listens: ports, Unix sockets, what goes wrong there, and how many clients it takes."""
+
+import os
+import socket
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from pagi.http.errors import ConfigError
+from pagi.server import Server
+from pagi.server.process.listeners import CannotListen
+from tests.server.live import GET, Peer, eventually, served
+
+pytestmark = pytest.mark.anyio
+
+
+async def tell(scope: Any, receive: Any, send: Any) -> None:
+    """Says who the two ends are."""
+    send.full(200, [], repr((scope.get("client", "nobody"), scope["server"])).encode())
+
+
+async def test_port_0_takes_a_free_one_and_says_which() -> None:
+    async with served(tell) as server:
+        assert server.port == server.server.port
+        assert server.server.addresses == [f"http://127.0.0.1:{server.port}"]
+        assert f"('127.0.0.1', {server.port})".encode() in (await server.ask()).body
+
+
+async def test_a_taken_port_is_said_with_the_remedy() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(CannotListen, match=f"port {port}.*--port"):
+            await Server(tell, port=port).serve()
+
+
+async def test_a_host_that_is_no_address_is_said() -> None:
+    with pytest.raises(CannotListen, match="no-such-host"):
+        await Server(tell, host="no-such-host.invalid", port=0).serve()
+
+
+async def test_a_port_can_be_used_again_at_once() -> None:
+    async with served(tell) as server:
+        await server.ask()
+        port = server.port
+    async with served(tell, port=port) as server:
+        assert (await server.ask()).status == 200
+
+
+async def test_an_unknown_option_is_refused() -> None:
+    with pytest.raises(ConfigError, match="prot"):
+        Server(tell, prot=1)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> str:
+    """Where a Unix socket may stand: short, for the kernel takes 107 bytes."""
+    return os.path.relpath(tmp_path / "app.sock")
+
+
+async def answer_at(path: str) -> bytes:
+    """The body of an answer over a Unix socket."""
+    stream = await anyio.connect_unix(path)
+    async with stream:
+        await stream.send(GET)
+        peer = Peer(stream)  # type: ignore[arg-type]
+        return (await peer.reply()).body
+
+
+async def test_a_unix_socket_is_served_and_removed(path: str) -> None:
+    async with served(tell, uds=path) as server:
+        assert server.server.port is None
+        assert server.server.addresses == [f"unix:{path}"]
+        assert b"'nobody'" in await answer_at(path)
+    assert not os.path.exists(path)
+
+
+async def test_a_stale_unix_socket_is_replaced(path: str) -> None:
+    with socket.socket(socket.AF_UNIX) as stale:
+        stale.bind(path)
+    async with served(tell, uds=path):
+        assert b"nobody" in await answer_at(path)
+
+
+async def test_a_unix_socket_in_use_is_left_alone(path: str) -> None:
+    async with served(tell, uds=path):
+        with pytest.raises(CannotListen, match="another server"):
+            await Server(tell, uds=path).serve()
+        assert b"nobody" in await answer_at(path)
+
+
+async def test_a_file_that_is_no_socket_is_left_alone(path: str) -> None:
+    Path(path).write_text("precious")
+    with pytest.raises(CannotListen, match="app.sock"):
+        await Server(tell, uds=path).serve()
+    assert Path(path).read_text() == "precious"
+
+
+async def test_a_folder_that_does_not_exist_is_said(tmp_path: Path) -> None:
+    with pytest.raises(CannotListen, match="No such file"):
+        await Server(tell, uds=str(tmp_path / "none" / "app.sock")).serve()
+
+
+async def test_a_client_over_the_limit_gets_503_and_the_next_one_is_welcome() -> None:
+    async with served(tell, max_connections=2) as server:
+        async with server.peer() as first, server.peer() as second:
+            assert (await first.ask()).status == (await second.ask()).status == 200
+            async with server.peer() as third:
+                reply = await third.reply()
+                assert (reply.status, reply.header(b"connection"), reply.header(b"retry-after")) == (503, b"close", b"5")
+                assert await third.rest() == b""
+            assert (await first.ask()).status == 200
+        with anyio.fail_after(2):
+            while (await server.ask()).status != 200:
+                await anyio.sleep(0.02)
+
+
+async def test_a_refused_client_that_speaks_first_reads_its_503() -> None:
+    """A reset would destroy the answer (RFC 9112 section 9.6)."""
+    async with served(tell, max_connections=1) as server, server.peer() as first:
+        await first.ask()
+        async with server.peer() as second:
+            await second.send(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n" + b"x" * 100_000)
+            assert (await second.reply()).status == 503
+
+
+async def test_no_limit_is_no_limit() -> None:
+    async with served(tell, max_connections=0) as server:
+        peers = [server.peer() for _ in range(20)]
+        for peer in peers:
+            await (await peer.__aenter__()).ask()
+        for peer in peers:
+            await peer.__aexit__(None, None, None)
+
+
+async def test_a_root_path_stands_before_the_path() -> None:
+    scopes: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        scopes.append(scope)
+        send.full(200, [], b"")
+
+    async with served(app, root_path="/app") as server:
+        await server.ask(b"GET /a%20b?c HTTP/1.1\r\nHost: x\r\n\r\n")
+        await eventually(lambda: bool(scopes))
+    scope = scopes[0]
+    assert (scope["root_path"], scope["path"], scope["raw_path"], scope["query_string"]) == ("/app", "/app/a b", b"/app/a%20b", b"c")
