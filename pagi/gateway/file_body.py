@@ -11,6 +11,9 @@ from pagi.http.errors import AppError
 
 CHUNK_BYTES = 64 * 1024
 """One read. Larger ones are mapped anew by the allocator each time, and cost double."""
+FIRST_BATCH = 4
+LARGEST_BATCH = 16
+"""Reads in one thread hop: they double, so that a small file is small in memory and a large one costs few hops."""
 
 
 class FileBodyError(AppError):
@@ -28,24 +31,58 @@ class _Source(Protocol):
 async def send_file(event: Mapping[str, Any], forward: Callable[[bytes], Awaitable[None]]) -> None:
     """Hands what `file` or `fh`, `offset` and `length` of `event` name to `forward`, at most 64 KiB at a time.
 
-    A `file` is opened and closed here. An `fh` is only read: it stays open, at whatever place the reading ended.
+    A `file` is opened and closed here, and read to the size it has then. An `fh` is only read: it stays open, at whatever
+    place the reading ended. A thread opens it and reads; one hop brings several pieces, more each time, since a hop costs as
+    much as reading one of them.
 
     Raises:
         FileBodyError: the file cannot be opened or read.
     """
-    source = await anyio.to_thread.run_sync(_open, event)
+    reader = _Reader(event)
     try:
-        left: int | None = event.get("length")
-        while left is None or left > 0:
-            data = await anyio.to_thread.run_sync(_read, source, CHUNK_BYTES if left is None else min(CHUNK_BYTES, left))
-            if not data:
-                break
-            if left is not None:
-                left -= len(data)
-            await forward(data)
+        while pieces := await anyio.to_thread.run_sync(reader.read):
+            for piece in pieces:
+                await forward(piece)
+            if reader.left == 0:
+                return
     finally:
-        if event.get("fh") is None:
-            source.close()
+        reader.close()
+
+
+class _Reader:
+    """One file being read, by one thread at a time."""
+
+    def __init__(self, event: Mapping[str, Any]) -> None:
+        self._event = event
+        self._source: _Source | None = None
+        self._batch = FIRST_BATCH
+        self.left: int | None = event.get("length")
+        """Bytes still to be read; None: until the end."""
+
+    def read(self) -> list[bytes]:
+        """The next pieces; none at the end."""
+        source = self._source
+        if source is None:
+            source = self._source = _open(self._event)
+            if isinstance(source, FileIO) and self._event.get("fh") is None:
+                size = max(os.fstat(source.fileno()).st_size - source.tell(), 0)
+                self.left = size if self.left is None else min(self.left, size)
+        pieces: list[bytes] = []
+        for _ in range(self._batch):
+            want = CHUNK_BYTES if self.left is None else min(CHUNK_BYTES, self.left)
+            piece = _read(source, want) if want else b""
+            if not piece:
+                break
+            pieces.append(piece)
+            if self.left is not None:
+                self.left -= len(piece)
+        self._batch = min(self._batch * 2, LARGEST_BATCH)
+        return pieces
+
+    def close(self) -> None:
+        """Closes what was opened here."""
+        if self._source is not None and self._event.get("fh") is None:
+            self._source.close()
 
 
 def absolute_path(event: Mapping[str, Any]) -> str:

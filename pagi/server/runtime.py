@@ -4,12 +4,9 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Protocol
 
 from pagi.gateway.connection import Waiter
+from pagi.gateway.direct import Timer
 
-
-class Timer(Protocol):
-    """Something that was arranged and may be called off."""
-
-    def cancel(self) -> None: ...
+__all__ = ["Line", "Runtime", "Timer", "Waiter"]
 
 
 class Line(Protocol):

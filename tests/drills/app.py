@@ -1,15 +1,21 @@
 """What the drills are run against: a raw application of every kind. Started as a file by `pagi run`, so it imports only pagi."""
 
 import json
+from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import anyio
+from anyio.streams.memory import MemoryObjectReceiveStream, MemoryObjectSendStream
 
 from pagi.gateway import app as pagi_app
 
 CHUNK = b"x" * 65_536
 TRANSPORTS: list[Any] = []
 """Of the streams that run."""
+
+TOLD: list[MemoryObjectSendStream[Any]] = []
+"""Where WebSockets that heard the closing signal leave their `send`."""
 
 
 async def answer(send: Any, body: bytes) -> None:
@@ -19,17 +25,24 @@ async def answer(send: Any, body: bytes) -> None:
 
 
 async def echo(scope: Any, receive: Any, send: Any) -> None:
-    """A WebSocket that says what it hears. An idle one holds no task but its own: the closing signal ends its waiting."""
+    """A WebSocket that says what it hears. An idle one holds no task and no scope but its own exchange's."""
     await receive()
     await send({"type": "websocket.accept"})
-    waiting = anyio.CancelScope()
-    scope["pagi.connection"].on_closing(lambda deadline: waiting.cancel())
-    with waiting:
-        while (event := await receive())["type"] == "websocket.receive":
-            await send({**event, "type": "websocket.send"})
-        return
-    await send({"type": "websocket.close", "code": 1001, "reason": "server_shutdown"})
-    await receive()
+    scope["pagi.connection"].on_closing(partial(leave_word, send))
+    while (event := await receive())["type"] == "websocket.receive":
+        await send({**event, "type": "websocket.send"})
+
+
+def leave_word(send: Any, deadline: float) -> None:
+    """The closing signal, as a callback."""
+    TOLD[0].send_nowait(send)
+
+
+async def close_websockets(told: MemoryObjectReceiveStream[Any]) -> None:
+    """One task that ends all WebSockets which heard the closing signal."""
+    async for send in told:
+        with suppress(OSError):
+            await send({"type": "websocket.close", "code": 1001, "reason": "server_shutdown"})
 
 
 async def ticks(scope: Any, receive: Any, send: Any) -> None:
@@ -65,14 +78,25 @@ async def upload(receive: Any, send: Any) -> None:
     await answer(send, b"%d" % size)
 
 
+async def live(receive: Any, send: Any) -> None:
+    """The lifespan."""
+    await receive()
+    telling, told = anyio.create_memory_object_stream[Any](20_000)
+    TOLD.append(telling)
+    async with anyio.create_task_group() as group:
+        group.start_soon(close_websockets, told)
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        telling.close()
+    told.close()
+    await send({"type": "lifespan.shutdown.complete"})
+
+
 @pagi_app
 async def app(scope: Any, receive: Any, send: Any) -> None:
     """All of it, by kind and path."""
     if scope["type"] == "lifespan":
-        await receive()
-        await send({"type": "lifespan.startup.complete"})
-        await receive()
-        await send({"type": "lifespan.shutdown.complete"})
+        await live(receive, send)
     elif scope["type"] == "websocket":
         await echo(scope, receive, send)
     elif scope["type"] == "sse":

@@ -8,7 +8,7 @@ from typing import Any
 import anyio
 import h11
 import wsproto
-from anyio.abc import SocketAttribute, SocketStream
+from anyio.abc import ByteStream, SocketAttribute
 from wsproto.events import AcceptConnection, RejectConnection, RejectData
 from wsproto.events import Request as HandshakeRequest
 
@@ -42,7 +42,7 @@ class Reply:
 class Peer:
     """One TCP client. Every read fails loudly rather than hang."""
 
-    def __init__(self, stream: SocketStream) -> None:
+    def __init__(self, stream: ByteStream) -> None:
         self.stream = stream
         self.unread = b""
 
@@ -211,7 +211,7 @@ class HandshakeDenied(Exception):
 
 @asynccontextmanager
 async def served(app: AnyApp, **options: Any) -> AsyncGenerator[Served]:
-    """Serves `app` on a free port of the loopback, without a lifespan unless one is asked for; ends what is still open by force at the end."""
+    """Serves `app` on a free port, without a lifespan unless one is asked for; ends what is still open by force."""
     server = Server(app, **{"port": 0, "lifespan": "off", **options})
     try:
         async with anyio.create_task_group() as group:
@@ -220,11 +220,13 @@ async def served(app: AnyApp, **options: Any) -> AsyncGenerator[Served]:
                 yield Served(server, port or 0)
             finally:
                 server.shutdown(force=True)
+                group.cancel_scope.deadline = anyio.current_time() + PATIENCE_SECONDS
     except BaseExceptionGroup as errors:
         # One failure is the test's own: shown bare, it reads better.
         if len(errors.exceptions) == 1:
             raise errors.exceptions[0] from None
         raise
+    assert not group.cancel_scope.cancelled_caught, "the server did not end, though it was forced to"
 
 
 async def eventually(is_so: Callable[[], bool], seconds: float = PATIENCE_SECONDS) -> None:

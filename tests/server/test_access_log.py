@@ -23,7 +23,8 @@ async def test_a_text_line_has_every_field(log: Lines) -> None:
     async with served(hello) as server:
         await server.ask(b"GET /items/1?a=b HTTP/1.1\r\nHost: x\r\n\r\n")
     assert re.fullmatch(
-        r'\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ 127\.0\.0\.1:\d+ http "GET /items/1\?a=b HTTP/1\.1" 200 5B \d+\.\dms \[/items/\{id\}\]', log.access[0]
+        r'\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ 127\.0\.0\.1:\d+ http "GET /items/1\?a=b HTTP/1\.1" 200 5B \d+\.\dms \[/items/\{id\}\]',
+        log.access[0],
     ), log.access
 
 
@@ -104,7 +105,10 @@ async def test_a_stream_and_a_websocket_have_their_line_at_their_end(log: Lines)
             await session.peer.reset()
         await eventually(lambda: len(log.access) == 2)
     entries = [json.loads(line) for line in log.access]
-    assert [(entry["kind"], entry["status"], entry["reason"]) for entry in entries] == [("sse", 200, None), ("websocket", 101, "client_closed")]
+    assert [(entry["kind"], entry["status"], entry["reason"]) for entry in entries] == [
+        ("sse", 200, None),
+        ("websocket", 101, "client_closed"),
+    ]
     assert entries[0]["bytes_sent"] == len(b"data: x\n\n")
 
 

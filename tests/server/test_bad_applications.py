@@ -25,9 +25,14 @@ async def truncated(peer: Peer) -> bytes:
     reader.receive_data(data)
     reader.receive_data(b"")
     with pytest.raises(h11.RemoteProtocolError):
-        while not isinstance(reader.next_event(), h11.EndOfMessage):
-            pass
+        read_whole(reader)
     return data
+
+
+def read_whole(reader: h11.Connection) -> None:
+    """Reads up to the end of an answer."""
+    while not isinstance(reader.next_event(), h11.EndOfMessage):
+        pass
 
 
 # ---- raising and returning
@@ -62,7 +67,9 @@ async def test_an_application_that_raises_in_the_middle_cuts_its_answer(log: Lin
 
     async with served(app) as server, server.peer() as peer:
         assert b"half" in await truncated(peer)
-    assert log.errors == ["http GET '/': the application failed in the middle of its answer: the connection is cut <- ZeroDivisionError('late')"]
+    assert log.errors == [
+        "http GET '/': the application failed in the middle of its answer: the connection is cut <- ZeroDivisionError('late')"
+    ]
     assert log.access[0].endswith("server_error")
 
 
@@ -189,7 +196,10 @@ async def test_what_may_not_be_sent_is_raised_from_send(name: str, log: Lines) -
 @pytest.mark.parametrize("body", ["text", 1, ["a"], bytes], ids=repr)
 async def test_a_body_that_is_not_bytes_is_raised_from_send(body: object, log: Lines) -> None:
     errors: list[Exception] = []
-    async with served(recorder([START, {"type": "http.response.body", "body": body, "more_body": True}], errors)) as server, server.peer() as peer:
+    async with (
+        served(recorder([START, {"type": "http.response.body", "body": body, "more_body": True}], errors)) as server,
+        server.peer() as peer,
+    ):
         await truncated(peer)
     assert [isinstance(error, AppError) for error in errors] == [True]
     assert len(log.errors) == 1
@@ -288,6 +298,10 @@ async def websocket_recorder(events: list[Event], errors: list[Exception], recei
         raise
 
 
+HANDSHAKE = (
+    b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: upgrade\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n"
+)
 ACCEPT = {"type": "websocket.accept"}
 WEBSOCKET_REFUSED: dict[str, list[Event]] = {
     "a message first": [{"type": "websocket.send", "text": "x"}],
@@ -315,9 +329,8 @@ async def test_what_a_websocket_may_not_send_is_raised_from_send(name: str, log:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await websocket_recorder(events, errors, receive, send)
 
-    handshake = b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n"
     async with served(app, ws_close_seconds=0.2) as server:
-        data = await server.answer_to(handshake)
+        data = await server.answer_to(HANDSHAKE)
     assert [isinstance(error, AppError) for error in errors] == [True]
     assert len(log.errors) == 1
     if events[0] is ACCEPT:

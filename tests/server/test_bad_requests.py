@@ -1,5 +1,6 @@
 """What a broken or hostile request gets: a status, a close and a line in the log; and never a second request in disguise."""
 
+from contextlib import suppress
 from typing import Any
 
 import anyio
@@ -157,18 +158,18 @@ async def test_a_client_that_sends_nothing_is_answered_408_and_closed(log: Lines
 async def test_a_head_sent_byte_by_byte_gains_no_time() -> None:
     async with served(hello, head_seconds=0.3) as server, server.peer() as peer:
         began = anyio.current_time()
-        async with anyio.create_task_group() as group:
 
-            async def dribble() -> None:
-                for byte in GET + b"x" * 200:
+        async def dribble() -> None:
+            with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
+                for byte in GET[:-4] + b"x" * 200:
                     await peer.send(bytes([byte]))
                     await anyio.sleep(0.02)
 
+        async with anyio.create_task_group() as group:
             group.start_soon(dribble)
-            reply = await peer.reply()
+            assert (await peer.reply()).status == 408
+            assert anyio.current_time() - began < 0.8
             group.cancel_scope.cancel()
-        assert reply.status == 408
-        assert anyio.current_time() - began < 0.8
 
 
 async def test_a_second_head_has_a_deadline_of_its_own() -> None:

@@ -44,7 +44,11 @@ class Living:
         self.heard.append((await receive())["type"])
         if self.end == "hangs":
             await anyio.sleep(30)
-        await send({"type": f"lifespan.shutdown.{self.end}", "message": "disk full"} if self.end == "failed" else {"type": "lifespan.shutdown.complete"})
+        await send(
+            {"type": f"lifespan.shutdown.{self.end}", "message": "disk full"}
+            if self.end == "failed"
+            else {"type": "lifespan.shutdown.complete"}
+        )
 
 
 async def failure_of(app: Any, **options: Any) -> str:

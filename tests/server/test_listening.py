@@ -64,7 +64,7 @@ async def answer_at(path: str) -> bytes:
     stream = await anyio.connect_unix(path)
     async with stream:
         await stream.send(GET)
-        peer = Peer(stream)  # type: ignore[arg-type]
+        peer = Peer(stream)
         return (await peer.reply()).body
 
 
@@ -92,7 +92,7 @@ async def test_a_unix_socket_in_use_is_left_alone(path: str) -> None:
 
 async def test_a_file_that_is_no_socket_is_left_alone(path: str) -> None:
     Path(path).write_text("precious")
-    with pytest.raises(CannotListen, match="app.sock"):
+    with pytest.raises(CannotListen, match=r"app\.sock"):
         await Server(tell, uds=path).serve()
     assert Path(path).read_text() == "precious"
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.server.child import read_rest, read_until, running
 
-APP = '''
+APP = """
 import anyio
 
 async def app(scope, receive, send):
@@ -24,12 +24,12 @@ async def app(scope, receive, send):
     if scope["path"] == "/stuck":
         await anyio.sleep(60)
     send.full(200, [], scope["path"].encode())
-'''
-FAILED = '''
+"""
+FAILED = """
 async def app(scope, receive, send):
     await receive()
     await send({"type": "lifespan.startup.failed", "message": "no database"})
-'''
+"""
 LOOPS = ["uvloop", "asyncio", "trio"]
 
 

@@ -217,7 +217,9 @@ async def test_deflate_can_be_refused_by_option() -> None:
 # ---- messages and ends
 
 
-@pytest.mark.parametrize("event", [TextMessage("käse ☕"), BytesMessage(b"\x00\xff" * 40_000), TextMessage("")], ids=["text", "80 kB", "empty"])
+@pytest.mark.parametrize(
+    "event", [TextMessage("käse ☕"), BytesMessage(b"\x00\xff" * 40_000), TextMessage("")], ids=["text", "80 kB", "empty"]
+)
 async def test_a_message_comes_back_whole(event: TextMessage | BytesMessage) -> None:
     async with served(Echo()) as server, server.websocket() as session:
         await session.send(event)

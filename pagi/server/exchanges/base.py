@@ -19,7 +19,7 @@ SWEPT_SECONDS = 4.0
 """Heartbeats at least this far apart are left to the sweep; closer ones have a timer of their own."""
 
 YIELD_BYTES = 64 * 1024
-YIELD_EVENTS = 32
+YIELD_EVENTS = 128
 """`send` lets everybody else run at least this often: without it a fast reader delayed a 10 ms timer by 2 s."""
 
 

@@ -1,9 +1,10 @@
 """One HTTP request and its answer, of kind `http` or `sse`, whatever the framing."""
 
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from pagi.gateway import grammar
+from pagi.gateway.direct import Timer
 from pagi.gateway.file_body import send_file
 from pagi.gateway.reasons import ClientGone, Reason
 from pagi.gateway.types import HeaderList, Message
@@ -14,41 +15,6 @@ from pagi.server.exchanges.scope import http_scope
 from pagi.server.exchanges.sse import ServedStream
 from pagi.server.wire.events import Answer, InformationalHead, Request, ResponseData, ResponseEnd, ResponseHead
 from pagi.server.wire.head_writer import WrongContentLength
-
-
-class Sender:
-    """What the application gets as `send`. A wrapper of it hides `full` and `settle`, and so sees ordinary events."""
-
-    __slots__ = ("_exchange",)
-
-    def __init__(self, exchange: "HTTPExchange") -> None:
-        self._exchange = exchange
-
-    def __call__(self, event: Message) -> Coroutine[Any, Any, None]:
-        """Takes one event.
-
-        Raises:
-            AppError: the event is wrong or out of order.
-            ClientGone: the client left.
-        """
-        return self._exchange.send(event)
-
-    def full(self, status: int, headers: HeaderList, body: bytes) -> None:
-        """Takes a whole answer at once: head, body and end. A missing Content-Length is added.
-
-        Raises:
-            AppError: something was sent before, or a field may not go out.
-            ClientGone: the client left.
-        """
-        self._exchange.send_full(status, headers, body)
-
-    def settle(self, kind: str) -> None:
-        """Makes the exchange `"http"` or `"sse"`, before anything was sent.
-
-        Raises:
-            AppError: something was sent, or there is no such kind.
-        """
-        self._exchange.settle(kind)
 
 
 def declared_length(headers: HeaderList) -> int | None:
@@ -88,11 +54,11 @@ class HTTPExchange(Exchange):
 
     # ---- what the application sends
 
-    def sender(self) -> Sender:
+    def sender(self) -> "Sender":
         return Sender(self)
 
     def settle(self, kind: str) -> None:
-        """See `Sender.settle`."""
+        """See `Direct.settle`."""
         if kind not in ("http", "sse"):
             raise AppError(f"an exchange is settled as 'http' or 'sse', not {kind!r}")
         if self.handle.response_started or self._stream is not None:
@@ -100,7 +66,7 @@ class HTTPExchange(Exchange):
         self.kind = kind
 
     def send_full(self, status: int, headers: HeaderList, body: bytes) -> None:
-        """See `Sender.full`."""
+        """See `Direct.full`."""
         handle = self.handle
         if handle.disconnect_reason is not None:
             raise ClientGone(handle.disconnect_reason)
@@ -109,7 +75,12 @@ class HTTPExchange(Exchange):
         self._answer(Answer(self.stream_id, status, headers, body))
 
     async def send(self, event: Message) -> None:
-        """See `Sender.__call__`."""
+        """Takes one event.
+
+        Raises:
+            AppError: the event is wrong or out of order.
+            ClientGone: the client left.
+        """
         if self.handle.disconnect_reason is not None:
             raise ClientGone(self.handle.disconnect_reason)
         # The ordinary middle of a stream needs no grammar: it follows a start and leaves the state as it is.
@@ -120,25 +91,59 @@ class HTTPExchange(Exchange):
         elif self._stream is not None:
             body = self._stream.frame(event)
         if type(body) is bytes:
-            if body:
-                self._data(body)
-            carrier = self.carrier
-            if carrier.is_congested or carrier.unyielded_events >= YIELD_EVENTS or carrier.unyielded_bytes >= carrier.yield_bytes:
+            if self._data(body):
                 await self.pace()
             return
         if self.kind == "http":
             grammar.check("http", event)
             state = grammar.advance("http", self._state, event)
             await self._deliver(event, trailers_follow=state == "trailers")
-            self._state = state
-            self._streaming = state == "streaming"
+            self._enter(state)
         else:
-            stream = self._stream
-            if stream is None:
-                service = self.carrier.service
-                stream = self._stream = ServedStream(service.options.sse, service.runtime, self._keep_alive)
+            stream = self._event_stream()
             for translated in stream.feed(event):
                 await self._deliver(translated, trailers_follow=stream.awaits_trailers)
+
+    def start(self, event: Message) -> None:
+        """See `Direct.start`."""
+        if self.handle.disconnect_reason is not None:
+            raise ClientGone(self.handle.disconnect_reason)
+        if self.kind == "http":
+            grammar.check("http", event)
+            state = grammar.advance("http", self._state, event)
+            self._start(event)
+            self._enter(state)
+        else:
+            for translated in self._event_stream().feed(event):
+                self._start(translated)
+
+    def chunk(self, data: bytes) -> bool:
+        """See `Direct.chunk`."""
+        if self.handle.disconnect_reason is not None:
+            raise ClientGone(self.handle.disconnect_reason)
+        if not self._streaming:
+            stream = self._stream
+            if stream is None or not stream.is_live:
+                raise grammar.EventOutOfOrder("http", "done" if self._answered else "start", "send.chunk")
+            stream.moved = True
+        return self._data(data)
+
+    def _enter(self, state: str) -> None:
+        self._state = state
+        self._streaming = state in ("started", "streaming")
+
+    def _event_stream(self) -> ServedStream:
+        if self._stream is None:
+            service = self.carrier.service
+            self._stream = ServedStream(service.options.sse, service.runtime, self._keep_alive)
+        return self._stream
+
+    def _start(self, event: Message) -> None:
+        headers = list(event.get("headers") or ())
+        self.carrier.send(ResponseHead(self.stream_id, event["status"], headers, bool(event.get("trailers"))))
+        self.handle.response_started = True
+        self.status = event["status"]
+        self._left = declared_length(headers)
 
     async def _deliver(self, event: Message, *, trailers_follow: bool) -> None:
         """Sends an http event that the grammar let through."""
@@ -153,11 +158,7 @@ class HTTPExchange(Exchange):
             elif not trailers_follow:
                 self._end()
         elif kind == "http.response.start":
-            headers = list(event.get("headers") or ())
-            self.carrier.send(ResponseHead(self.stream_id, event["status"], headers, bool(event.get("trailers"))))
-            self.handle.response_started = True
-            self.status = event["status"]
-            self._left = declared_length(headers)
+            self._start(event)
         elif kind == "http.response.pathsend":
             await send_file({"file": event["path"]}, self._piece)
             if not trailers_follow:
@@ -173,11 +174,15 @@ class HTTPExchange(Exchange):
         """A piece of a file."""
         if self.handle.disconnect_reason is not None:
             raise ClientGone(self.handle.disconnect_reason)
-        self._data(piece)
-        await self.pace()
+        if self._data(piece):
+            await self.pace()
 
-    def _data(self, body: bytes) -> None:
+    def _data(self, body: bytes) -> bool:
+        """Collects body bytes of this tick. Returns whether it is time for `pace`."""
+        carrier = self.carrier
         size = len(body)
+        if not size:
+            return False
         if self._left is not None:
             if size > self._left:
                 raise WrongContentLength(self.bytes_sent + self._left, self.bytes_sent + size)
@@ -186,11 +191,11 @@ class HTTPExchange(Exchange):
             self._unspilled.append(body)
         else:
             self._unspilled = [body]
-            self.carrier.spill_later(self)
+            carrier.spill_later(self)
         self.bytes_sent += size
-        carrier = self.carrier
-        carrier.unyielded_bytes += size
-        carrier.unyielded_events += 1
+        carrier.unyielded_bytes = unyielded = carrier.unyielded_bytes + size
+        carrier.unyielded_events = events = carrier.unyielded_events + 1
+        return events >= YIELD_EVENTS or unyielded >= carrier.yield_bytes or carrier.is_congested
 
     def spill(self) -> None:
         parts, self._unspilled = self._unspilled, None
@@ -358,3 +363,34 @@ class HTTPExchange(Exchange):
         if self.handle.is_connected and not self._answered and not self.carrier.is_congested:
             self._data(event["body"])
             self.carrier.flush()
+
+
+class Sender:
+    """What the application gets as `send` (see `Direct`). It has nothing but these calls: the exchange is not the application's."""
+
+    __slots__ = ("_exchange",)
+
+    def __init__(self, exchange: HTTPExchange) -> None:
+        self._exchange = exchange
+
+    def __call__(self, event: Message) -> Coroutine[Any, Any, None]:
+        return self._exchange.send(event)
+
+    def full(self, status: int, headers: HeaderList, body: bytes) -> None:
+        self._exchange.send_full(status, headers, body)
+
+    def settle(self, kind: str) -> None:
+        self._exchange.settle(kind)
+
+    def start(self, event: Message) -> None:
+        self._exchange.start(event)
+
+    def chunk(self, data: bytes) -> bool:
+        return self._exchange.chunk(data)
+
+    def pace(self) -> Coroutine[Any, Any, None]:
+        return self._exchange.pace()
+
+    def after(self, seconds: float, fn: Callable[[], None]) -> Timer:
+        runtime = self._exchange.carrier.service.runtime
+        return runtime.at(runtime.now() + seconds, fn)

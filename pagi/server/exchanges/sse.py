@@ -13,7 +13,7 @@ from pagi.server.runtime import Runtime, Timer
 class ServedStream:
     """One `EventStream` with a clock. `keep_alive` is handed the http event of a comment whenever the stream was quiet for long enough."""
 
-    __slots__ = ("_keep_alive", "_last_event", "_last_written", "_options", "_runtime", "_timer", "_translator")
+    __slots__ = ("_keep_alive", "_last_event", "_last_written", "_options", "_runtime", "_timer", "_translator", "moved")
 
     def __init__(self, options: SSEOptions, runtime: Runtime, keep_alive: Callable[[Message], None]) -> None:
         self._options = options
@@ -22,14 +22,15 @@ class ServedStream:
         self._translator = EventStream(keepalive_interval=options.sse_keepalive_seconds)
         self._timer: Timer | None = None
         self._last_event = self._last_written = 0.0
+        self.moved = False
+        """Events were sent since the clock was last looked at: reading it for each of a burst would cost more than it tells."""
 
     def frame(self, event: Message) -> bytes | None:
         """The bytes of an `sse.send` on an open stream, by the short way; None for everything that must be fed."""
         if event.get("type") != "sse.send" or self._translator.state != "open":
             return None
-        data = frame(event)
-        self._last_written = self._last_event = self._runtime.now()
-        return data
+        self.moved = True
+        return frame(event)
 
     def feed(self, event: Message) -> Sequence[Message]:
         """What an `sse.*` event is in `http.*` events. Raises `AppError` for one that is wrong or out of order."""
@@ -57,17 +58,25 @@ class ServedStream:
 
     def is_idle(self, now: float) -> bool:
         """Sends the keepalive that is due, and says whether the stream was without an event for longer than it may be."""
-        if not self._is_live():
+        if not self.is_live:
             return False
+        self._look_back(now)
         interval = self._translator.keepalive_interval
         if interval >= SWEPT_SECONDS and now - self._last_written >= interval:
             self._comment(now)
         idle = self._options.sse_idle_seconds
         return idle > 0 and now - self._last_event >= idle
 
-    def _is_live(self) -> bool:
+    @property
+    def is_live(self) -> bool:
+        """The stream was started and goes on."""
         translator = self._translator
         return translator.started and not translator.ended and not translator.declined
+
+    def _look_back(self, now: float) -> None:
+        if self.moved:
+            self.moved = False
+            self._last_written = self._last_event = now
 
     def _comment(self, now: float) -> None:
         self._last_written = now
@@ -76,12 +85,13 @@ class ServedStream:
     def _arrange(self) -> None:
         self.stop()
         interval = self._translator.keepalive_interval
-        if 0 < interval < SWEPT_SECONDS and self._is_live():
+        if 0 < interval < SWEPT_SECONDS and self.is_live:
             self._timer = self._runtime.at(self._last_written + interval, self._tick)
 
     def _tick(self) -> None:
         self._timer = None
         now = self._runtime.now()
-        if self._is_live() and now - self._last_written >= self._translator.keepalive_interval:
+        self._look_back(now)
+        if self.is_live and now - self._last_written >= self._translator.keepalive_interval:
             self._comment(now)
         self._arrange()

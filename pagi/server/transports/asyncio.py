@@ -14,20 +14,28 @@ from pagi.server.transports.adoption import Adopter
 
 
 class FutureWaiter:
-    """A one-shot event on an asyncio loop. Made for one waiting task in the ordinary case, right for many."""
+    """A one-shot event on an asyncio loop. Every waiting task has a future of its own: cancelling one leaves the others waiting."""
 
-    __slots__ = ("_future",)
+    __slots__ = ("_futures", "_is_set", "_loop")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._future = loop.create_future()
+        self._loop = loop
+        self._is_set = False
+        self._futures: list[asyncio.Future[None]] = []
 
     def set(self) -> None:
-        if not self._future.done():
-            self._future.set_result(None)
+        self._is_set = True
+        for future in self._futures:
+            if not future.done():
+                future.set_result(None)
 
-    async def wait(self) -> None:
-        # Shielded by hand: a task that is cancelled while it waits must not cancel the event for the others.
-        await asyncio.shield(self._future)
+    def wait(self) -> Awaitable[None]:
+        future = self._loop.create_future()
+        if self._is_set:
+            future.set_result(None)
+        else:
+            self._futures.append(future)
+        return future
 
 
 class AsyncioRuntime:
