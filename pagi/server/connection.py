@@ -151,8 +151,8 @@ class Connection:
             self.service.runtime.soon(self._flush_soon)
 
     def flush(self) -> None:
-        self._flush_due = False
         if self._unspilled:
+            self._flush_due = True  # what is spilled now need not arrange for another flush
             unspilled, self._unspilled = self._unspilled, []
             for exchange in unspilled:
                 exchange.spill()
@@ -162,6 +162,7 @@ class Connection:
             self._write_out()
 
     def _write_out(self) -> None:
+        self._flush_due = False
         parts = self.engine.take_output()
         if parts and self._lost_at is None:
             self._written += len(parts[0]) if len(parts) == 1 else sum(map(len, parts))
@@ -177,14 +178,14 @@ class Connection:
                 self._congested_waiters.append(waiter)
             await waiter.wait()
 
-    def holds(self, stream_id: int, waiting: int) -> None:
-        if not self.reading_paused and waiting >= self.service.options.flow.high_water_bytes:
+    def holds(self, exchange: Exchange) -> None:
+        if not self.reading_paused and exchange.waiting() >= self.transport.high_water_mark:
             self.reading_paused = True
             self._line.pause_reading()
 
-    def took(self, stream_id: int, size: int, waiting: int) -> None:
-        self.engine.consumed(stream_id, size)
-        if self.reading_paused and waiting <= self.service.options.flow.low_water_bytes:
+    def took(self, exchange: Exchange, size: int) -> None:
+        self.engine.consumed(exchange.stream_id, size)
+        if self.reading_paused and exchange.waiting() <= self.transport.low_water_mark:
             self._resume_reading()
 
     def resume_tunnel(self, stream_id: int) -> None:

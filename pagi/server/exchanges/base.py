@@ -50,12 +50,12 @@ class Carrier(Protocol):
         """Returns when the unsent bytes fell under the low mark, or the line is lost."""
         ...
 
-    def holds(self, stream_id: int, waiting: int) -> None:
-        """So many bytes of input wait for the application: past the high mark nothing more is read."""
+    def holds(self, exchange: "Exchange") -> None:
+        """Input waits for the application: past the high mark nothing more is read."""
         ...
 
-    def took(self, stream_id: int, size: int, waiting: int) -> None:
-        """The application took `size` bytes of input and `waiting` are left: more may be read."""
+    def took(self, exchange: "Exchange", size: int) -> None:
+        """The application took `size` bytes of input: more may be read."""
         ...
 
     def resume_tunnel(self, stream_id: int) -> None:
@@ -151,6 +151,10 @@ class Exchange(ABC):
     @abstractmethod
     def faulted(self, status: int, detail: str) -> None:
         """The peer broke the framing in the middle of the exchange. `status` is for an answer, where one is still possible."""
+
+    @abstractmethod
+    def waiting(self) -> int:
+        """Bytes of input that wait for the application, for the marks."""
 
     @abstractmethod
     def spill(self) -> None:

@@ -251,6 +251,9 @@ class HTTPExchange(Exchange):
             return {"type": "sse.disconnect", "reason": (handle.disconnect_reason or Reason.CLIENT_CLOSED).value}
         return {"type": "http.disconnect"}
 
+    def waiting(self) -> int:
+        return self._inbox.waiting if self._inbox is not None else 0
+
     def _take(self, inbox: Inbox) -> Message:
         inbox.awaited = None
         body = inbox.take()
@@ -258,7 +261,7 @@ class HTTPExchange(Exchange):
         if not more:
             self._inbox = None
         if body:
-            self.carrier.took(self.stream_id, len(body), inbox.waiting)
+            self.carrier.took(self, len(body))
         return {"type": "sse.request" if self.kind == "sse" else "http.request", "body": body, "more_body": more}
 
     # ---- what the connection tells
@@ -273,7 +276,7 @@ class HTTPExchange(Exchange):
         if limit and inbox.received > limit:
             self._give_up(413, f"the request body is over {limit} bytes", Reason.BODY_TOO_LARGE)
             return
-        self.carrier.holds(self.stream_id, inbox.waiting)
+        self.carrier.holds(self)
         self.wake()
 
     def body_ended(self) -> None:

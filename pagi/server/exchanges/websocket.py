@@ -1,7 +1,5 @@
 """One WebSocket session, whatever the framing below it."""
 
-from collections import deque
-
 from pagi.gateway import grammar
 from pagi.gateway.reasons import ClientGone, Reason
 from pagi.gateway.types import HeaderList, Message, Send
@@ -13,6 +11,8 @@ from pagi.server.wire.handshake import Handshake, accept_headers
 from pagi.server.wire.websocket import WebSocketEngine
 from pagi.server.wire.websocket_events import BinaryMessage, Closed, TextMessage, WSFault
 
+BIG_BYTES = 4096
+"""A message from which on it is worth looking at the marks."""
 NO_CODE = 1006
 """Never on the wire: the session ended without a Close (RFC 6455 section 7.4.1)."""
 
@@ -21,8 +21,9 @@ class WebSocketExchange(Exchange):
     """A handshake that the application accepts or denies, then messages both ways until one side closes."""
 
     __slots__ = (
-        "_close_deadline", "_connect_delivered", "_denial_body", "_denial_head", "_end", "_frames", "_handshake", "_inbox", "_inbox_bytes",
-        "_last_message", "_last_ping", "_peer_done", "_ping_interval", "_ping_timeout", "_ping_timer", "_state", "_unanswered_since",
+        "_close_deadline", "_connect_delivered", "_denial_body", "_denial_head", "_end", "_frames", "_handshake",
+        "_inbox", "_inbox_bytes", "_last_message", "_last_ping", "_moved", "_peer_done", "_ping_interval",
+        "_ping_timeout", "_ping_timer", "_replied", "_state", "_unanswered_since",
     )  # fmt: skip
 
     def __init__(self, carrier: Carrier, request: Request, handshake: Handshake) -> None:
@@ -42,7 +43,7 @@ class WebSocketExchange(Exchange):
         self._frames: WebSocketEngine | None = None
         self._state = grammar.START["websocket"]
         self._connect_delivered = False
-        self._inbox: deque[Message] = deque()
+        self._inbox: list[tuple[Message, int]] = []
         self._inbox_bytes = 0
         self._end: tuple[int, str] | None = None
         """Code and reason of the `websocket.disconnect` to deliver."""
@@ -56,6 +57,10 @@ class WebSocketExchange(Exchange):
         self._last_ping = now
         self._unanswered_since: float | None = None
         self._peer_done = False
+        self._moved = False
+        """A message went or came since the idle limit was last looked at."""
+        self._replied = False
+        """Something was sent since the last read."""
         self._ping_timer: Timer | None = None
 
     # ---- what the application sends
@@ -118,11 +123,18 @@ class WebSocketExchange(Exchange):
             frames.send_text(message)
         else:
             frames.send_bytes(message)
-        self.carrier.spill_later(self)
+        carrier = self.carrier
+        if self._replied:
+            carrier.spill_later(self)
+        else:
+            # The first message after a read is most often the answer to it: it leaves at once. Bursts are collected.
+            self._replied = True
+            self.spill()
+            carrier.flush()
         self.bytes_sent += size
-        self.carrier.unyielded_bytes += size
-        self.carrier.unyielded_events += 1
-        self._last_message = self.carrier.service.runtime.now()
+        carrier.unyielded_bytes += size
+        carrier.unyielded_events += 1
+        self._moved = True
 
     def spill(self) -> None:
         frames = self._frames
@@ -178,19 +190,15 @@ class WebSocketExchange(Exchange):
                 code, reason = self._end
                 return {"type": "websocket.disconnect", "code": code, "reason": reason}
             await self.wait()
-        return self._take()
-
-    def _take(self) -> Message:
-        event = self._inbox.popleft()
-        size = len(event.get("text") or event.get("bytes") or "")
+        event, size = self._inbox.pop(0)
         self._inbox_bytes -= size
-        self.carrier.took(self.stream_id, size, self._waiting())
+        self.carrier.took(self, size)
         return event
 
-    def _waiting(self) -> int:
-        """Bytes of input that wait, for the marks: a full queue counts as a full buffer."""
+    def waiting(self) -> int:
+        # A full queue counts as a full buffer.
         if len(self._inbox) >= self.carrier.service.options.websocket.ws_max_queue:
-            return max(self._inbox_bytes, self.carrier.service.options.flow.high_water_bytes)
+            return max(self._inbox_bytes, self.carrier.transport.high_water_mark)
         return self._inbox_bytes
 
     # ---- what the connection tells
@@ -199,6 +207,7 @@ class WebSocketExchange(Exchange):
         frames = self._frames
         if frames is None or self._is_over():
             return
+        self._replied = False
         for event in frames.receive(data):
             if type(event) is TextMessage:
                 self._arrived({"type": "websocket.receive", "text": event.data}, len(event.data))
@@ -215,11 +224,12 @@ class WebSocketExchange(Exchange):
             self._close_line()
 
     def _arrived(self, event: Message, size: int) -> None:
-        self._inbox.append(event)
+        inbox = self._inbox
+        inbox.append((event, size))
         self._inbox_bytes += size
-        self._last_message = self.carrier.service.runtime.now()
-        if size >= 4096 or len(self._inbox) > 1:
-            self.carrier.holds(self.stream_id, self._waiting())
+        self._moved = True
+        if size >= BIG_BYTES or len(inbox) > 1:
+            self.carrier.holds(self)
         if self._waiter is not None:
             self.wake()
 
@@ -255,12 +265,17 @@ class WebSocketExchange(Exchange):
             if options.ws_close_seconds and now >= self._close_deadline:
                 self._leave(NO_CODE, Reason.CLIENT_TIMEOUT.value, Reason.CLIENT_TIMEOUT)
                 self._close_line()
-        elif options.ws_idle_seconds and now - self._last_message >= options.ws_idle_seconds:
+        elif options.ws_idle_seconds and self._is_idle(now, options.ws_idle_seconds):
             self._leave(NO_CODE, Reason.IDLE_TIMEOUT.value, Reason.IDLE_TIMEOUT)
             self._close(1001, "idle for too long")
             self._close_line()
         elif self._ping_interval >= SWEPT_SECONDS:
             self._ping(frames, now)
+
+    def _is_idle(self, now: float, limit: float) -> bool:
+        if self._moved:
+            self._moved, self._last_message = False, now
+        return now - self._last_message >= limit
 
     # ---- heartbeats
 
