@@ -30,7 +30,7 @@ class Connection:
 
     __slots__ = (
         "_congested_waiters", "_exchange_waits", "_exchanges", "_flush_due", "_head_since", "_idle_since", "_line", "_lost_at",
-        "_progress", "_progress_at", "_unspilled", "_written", "engine", "is_congested", "last_read", "peer", "reading_paused",
+        "_progress", "_progress_at", "_starting", "_unspilled", "_written", "engine", "is_congested", "last_read", "peer", "reading_paused",
         "service", "transport", "unyielded_bytes", "unyielded_events", "yield_bytes",
     )  # fmt: skip
 
@@ -50,6 +50,8 @@ class Connection:
         self._exchange_waits = False
         """A request waits until the client has read enough of the last answer."""
         self._flush_due = False
+        self._starting = False
+        """An exchange is in its first step: it is flushed when that ends."""
         self.reading_paused = False
         self._lost_at: float | None = None
         self._idle_since = self.last_read = self._progress_at = service.runtime.now()
@@ -141,14 +143,12 @@ class Connection:
     def send(self, event: Event) -> None:
         self.engine.send(event)
         if not self._flush_due:
-            self._flush_due = True
-            self.service.runtime.soon(self._flush_soon)
+            self._flush_later()
 
     def spill_later(self, exchange: Exchange) -> None:
         self._unspilled.append(exchange)
         if not self._flush_due:
-            self._flush_due = True
-            self.service.runtime.soon(self._flush_soon)
+            self._flush_later()
 
     def flush(self) -> None:
         if self._unspilled:
@@ -286,7 +286,13 @@ class Connection:
         if service.closing_deadline is not None:
             self.engine.close_after()
             exchange.begin_closing(service.closing_deadline)
-        exchange.task = service.runtime.spawn(exchange.run)
+        self._starting = True
+        try:
+            exchange.task = service.runtime.spawn(exchange.run)
+        finally:
+            self._starting = False
+        if self._flush_due:
+            self.flush()  # what the first step left unsaid: its tick ends here
 
     def _input_ended(self, exchange: Exchange | None) -> None:
         if exchange is None or not exchange.input_ended():
@@ -354,6 +360,11 @@ class Connection:
         waiters, self._congested_waiters = self._congested_waiters, None
         for waiter in waiters or ():
             waiter.set()
+
+    def _flush_later(self) -> None:
+        self._flush_due = True
+        if not self._starting:
+            self.service.runtime.soon(self._flush_soon)
 
     def _flush_soon(self) -> None:
         if self._flush_due:

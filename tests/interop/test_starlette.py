@@ -16,6 +16,7 @@ from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
 from websockets.sync.client import connect
+from websockets.typing import Subprotocol
 
 from tests.interop.contest import Both, both
 
@@ -188,7 +189,7 @@ def test_a_failure_is_500_with_the_same_words(servers: Both) -> None:
 def test_a_websocket_speaks_the_same(servers: Both) -> None:
     for client in (servers.mine, servers.other):
         address = str(client.base_url).rstrip("/").replace("http", "ws") + "/echo"
-        with connect(address, subprotocols=["v1"], compression="deflate") as session:  # type: ignore[list-item]
+        with connect(address, subprotocols=[Subprotocol("v1")], compression="deflate") as session:
             session.send("hello")
             assert session.recv() == "HELLO"
             assert session.subprotocol == "v1"

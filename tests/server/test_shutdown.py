@@ -69,6 +69,7 @@ async def test_a_pipelined_request_behind_the_one_in_hand_is_not_begun() -> None
         await peer.send(GET * 2)
         await eventually(lambda: app.began == 1)
         server.server.shutdown()
+        await anyio.sleep(0.05)
         app.go.set()
         assert (await peer.rest()).count(b"finished") == 1
     assert app.began == 1

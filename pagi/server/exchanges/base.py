@@ -261,6 +261,15 @@ class Exchange(ABC):
         if error is not None and self.carrier.service.failures is not None:
             self.carrier.service.failures(error)
 
+    def log_late_failure(self, error: BaseException) -> None:
+        """For an application that failed after its client had gone. That news itself is no failure, however it was wrapped."""
+        if is_only_client_gone(error):
+            return
+        if is_only_client_gone(error.__cause__ or error.__context__):
+            log.info("%s: the application ended with %s when the client had gone", self.where(), type(error).__name__)
+        else:
+            self.log_failure("the application failed after the client had gone", error=error)
+
     def where(self) -> str:
         """The exchange, for a line in the log; what the client sent of it is escaped."""
         return f"{self.kind} {self.head.method} {self.head.target.decode('latin-1')!r}"
@@ -288,7 +297,7 @@ class Exchange(ABC):
         self.carrier.over(self)
 
 
-def is_only_client_gone(error: BaseException) -> bool:
+def is_only_client_gone(error: BaseException | None) -> bool:
     """The error is nothing but the news that the client left, alone or in a group of its like."""
     if isinstance(error, BaseExceptionGroup):
         return all(is_only_client_gone(inner) for inner in cast(BaseExceptionGroup[BaseException], error).exceptions)

@@ -9,7 +9,7 @@ from pagi.gateway.file_body import send_file
 from pagi.gateway.reasons import ClientGone, Reason
 from pagi.gateway.types import HeaderList, Message
 from pagi.http.errors import AppError
-from pagi.server.exchanges.base import PLAIN, YIELD_BYTES, YIELD_EVENTS, Carrier, Exchange, is_only_client_gone
+from pagi.server.exchanges.base import PLAIN, YIELD_BYTES, YIELD_EVENTS, Carrier, Exchange
 from pagi.server.exchanges.inbox import Inbox
 from pagi.server.exchanges.scope import http_scope
 from pagi.server.exchanges.sse import ServedStream
@@ -83,15 +83,18 @@ class HTTPExchange(Exchange):
         """
         if self.handle.disconnect_reason is not None:
             raise ClientGone(self.handle.disconnect_reason)
-        # The ordinary middle of a stream needs no grammar: it follows a start and leaves the state as it is.
-        body: bytes | None = None
+        # Ordinary bodies need no grammar: they follow a start, and whether more follows is all they say.
         if self._streaming:
-            if len(event) == 3 and event.get("type") == "http.response.body" and event.get("more_body") is True:
-                body = event.get("body")
-        elif self._stream is not None:
-            body = self._stream.frame(event)
-        if type(body) is bytes:
-            if self._data(body):
+            if event.get("type") == "http.response.body" and len(event) == 1 + ("body" in event) + ("more_body" in event):
+                body, more = event.get("body", b""), event.get("more_body", False)
+                if type(body) is bytes and type(more) is bool:
+                    if not more:
+                        self._end_with(body)
+                    elif self._data(body):
+                        await self.pace()
+                    return
+        elif self._stream is not None and (framed := self._stream.frame(event)) is not None:
+            if self._data(framed):
                 await self.pace()
             return
         if self.kind == "http":
@@ -151,11 +154,12 @@ class HTTPExchange(Exchange):
         if kind == "http.response.body":
             if event.get("file") is not None or event.get("fh") is not None:
                 await send_file(event, self._piece)
-            elif body := event.get("body"):
-                self._data(bytes(body))
-            if event.get("more_body") and not (event.get("file") or event.get("fh")):
+            elif not event.get("more_body") and not trailers_follow:
+                self._end_with(bytes(event.get("body") or b""))
+                return
+            elif self._data(bytes(event.get("body") or b"")):
                 await self.pace()
-            elif not trailers_follow:
+            if not event.get("more_body") and not trailers_follow:
                 self._end()
         elif kind == "http.response.start":
             self._start(event)
@@ -183,19 +187,23 @@ class HTTPExchange(Exchange):
         size = len(body)
         if not size:
             return False
-        if self._left is not None:
-            if size > self._left:
-                raise WrongContentLength(self.bytes_sent + self._left, self.bytes_sent + size)
-            self._left -= size
+        self._count(size)
         if self._unspilled:
             self._unspilled.append(body)
         else:
             self._unspilled = [body]
             carrier.spill_later(self)
-        self.bytes_sent += size
         carrier.unyielded_bytes = unyielded = carrier.unyielded_bytes + size
         carrier.unyielded_events = events = carrier.unyielded_events + 1
         return events >= YIELD_EVENTS or unyielded >= carrier.yield_bytes or carrier.is_congested
+
+    def _count(self, size: int) -> None:
+        """Holds the body to the length its head declared. Too little is found at the end, by the framing."""
+        if self._left is not None:
+            if size > self._left:
+                raise WrongContentLength(self.bytes_sent + self._left, self.bytes_sent + size)
+            self._left -= size
+        self.bytes_sent += size
 
     def spill(self) -> None:
         parts, self._unspilled = self._unspilled, None
@@ -215,13 +223,24 @@ class HTTPExchange(Exchange):
         carrier.send(ResponseEnd(self.stream_id, trailers))
         carrier.flush()
         self._answered = True
+        self._enter("done")
         carrier.answered(self)
         if self._waiter is not None:
             self.wake()
 
+    def _end_with(self, body: bytes) -> None:
+        """The last body bytes, and the end."""
+        if self._unspilled:
+            self._data(body)
+        elif body:
+            self._count(len(body))
+            self.carrier.send(ResponseData(self.stream_id, body))
+        self._end()
+
     def _answer(self, answer: Answer) -> None:
         self.carrier.answer(self, answer)
         self._answered = True
+        self._enter("done")
         if self._waiter is not None:
             self.wake()
 
@@ -326,10 +345,8 @@ class HTTPExchange(Exchange):
 
     def failed(self, error: Exception) -> None:
         handle = self.handle
-        if handle.disconnect_reason is not None and is_only_client_gone(error):
-            return
         if handle.disconnect_reason is not None:
-            self.log_failure("the application failed after the client had gone", error=error)
+            self.log_late_failure(error)
         elif self._answered:
             self.log_failure("the application failed after its answer was complete", error=error)
         elif handle.response_started:

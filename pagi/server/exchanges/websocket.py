@@ -3,7 +3,7 @@
 from pagi.gateway import grammar
 from pagi.gateway.reasons import ClientGone, Reason
 from pagi.gateway.types import HeaderList, Message, Send
-from pagi.server.exchanges.base import PLAIN, SWEPT_SECONDS, YIELD_EVENTS, Carrier, Exchange, is_only_client_gone, log
+from pagi.server.exchanges.base import PLAIN, SWEPT_SECONDS, YIELD_EVENTS, Carrier, Exchange, log
 from pagi.server.exchanges.scope import websocket_scope
 from pagi.server.runtime import Timer
 from pagi.server.wire.events import Answer, Request, ResponseData, ResponseEnd, TunnelOpened
@@ -339,7 +339,8 @@ class WebSocketExchange(Exchange):
             self.conclude()
 
     def failed(self, error: Exception) -> None:
-        if self._end is not None and is_only_client_gone(error):
+        if self._end is not None:
+            self.log_late_failure(error)
             return
         self.log_failure("the application failed", error=error)
         self._finish_for_application(500, 1011, Reason.SERVER_ERROR)
