@@ -22,11 +22,11 @@ class _Listeners:
     __slots__ = ("abandoned", "closing", "closing_waiter", "complete", "disconnect", "disconnect_waiter", "drain", "is_abandoned")
 
     def __init__(self) -> None:
-        self.complete: list[Callable[[], object]] = []
-        self.disconnect: list[Callable[[Reason], object]] = []
-        self.closing: list[Callable[[float], object]] = []
-        self.drain: list[Callable[[float], object]] = []
-        self.abandoned: list[Callable[[], object]] = []
+        self.complete: tuple[Callable[[], object], ...] = ()
+        self.disconnect: tuple[Callable[[Reason], object], ...] = ()
+        self.closing: tuple[Callable[[float], object], ...] = ()
+        self.drain: tuple[Callable[[float], object], ...] = ()
+        self.abandoned: tuple[Callable[[], object], ...] = ()
         self.is_abandoned = False
         self.disconnect_waiter: Waiter | None = None
         self.closing_waiter: Waiter | None = None
@@ -83,20 +83,20 @@ class ConnectionHandle:
         if self.complete:
             _guarded(callback)
         elif self.disconnect_reason is None:
-            self._listening().complete.append(callback)
+            self._listening().complete += (callback,)
 
     def on_disconnect(self, callback: Callable[[Reason], object]) -> None:
         """Calls `callback(reason)` when the exchange ends early; never after a clean end."""
         if self.disconnect_reason is not None:
             _guarded(callback, self.disconnect_reason)
         elif not self.complete:
-            self._listening().disconnect.append(callback)
+            self._listening().disconnect += (callback,)
 
     def on_closing(self, callback: Callable[[float], object]) -> None:
         """Calls `callback(deadline)` when the server says that it will end. Registering says: this exchange ends itself."""
         if self.is_connected:
             # Kept even when it fires at once: who registers late ends itself all the same.
-            self._listening().closing.append(callback)
+            self._listening().closing += (callback,)
         if self.closing_deadline is not None:
             _guarded(callback, self.closing_deadline)
 
@@ -124,7 +124,7 @@ class ConnectionHandle:
         """Like `on_closing`, for the framework: it fires only where the handler does not listen to the closing signal itself."""
         if self.closing_deadline is None:
             if self.is_connected:
-                self._listening().drain.append(callback)
+                self._listening().drain += (callback,)
         elif not self.hears_closing:
             _guarded(callback, self.closing_deadline)
 
@@ -133,7 +133,7 @@ class ConnectionHandle:
         if self._listeners is not None and self._listeners.is_abandoned:
             _guarded(callback)
         elif not self.complete:
-            self._listening().abandoned.append(callback)
+            self._listening().abandoned += (callback,)
 
     # ---- what the server (or the bridge under a foreign one) tells
 
@@ -156,7 +156,7 @@ class ConnectionHandle:
         if (listeners := self._listeners) is not None:
             callbacks = listeners.complete
             _drop(listeners)
-            listeners.abandoned = []
+            listeners.abandoned = ()
             for callback in callbacks:
                 _guarded(callback)
 
@@ -189,7 +189,7 @@ class ConnectionHandle:
         """The grace after a disconnect is over."""
         listeners = self._listening()
         listeners.is_abandoned = True
-        callbacks, listeners.abandoned = listeners.abandoned, []
+        callbacks, listeners.abandoned = listeners.abandoned, ()
         for callback in callbacks:
             _guarded(callback)
 
@@ -201,7 +201,7 @@ class ConnectionHandle:
 
 def _drop(listeners: _Listeners) -> None:
     """After an end nothing of the callbacks is kept: they hold handlers and what those hold."""
-    listeners.complete, listeners.disconnect, listeners.closing, listeners.drain = [], [], [], []
+    listeners.complete, listeners.disconnect, listeners.closing, listeners.drain = (), (), (), ()
 
 
 def _guarded(callback: Callable[..., object], *args: object) -> None:

@@ -12,7 +12,7 @@ from pagi.gateway.fields import BadEvent, check, unknown_event
 from pagi.gateway.grammar import DECLINE_NAMES, START, advance, is_final
 from pagi.gateway.reasons import Reason
 from pagi.gateway.types import AnyApp, HeaderList, Message, Receive, Scope, Send
-from pagi.http.event_stream import encode_comment, encode_event
+from pagi.http.event_stream import encode_comment, encode_event, encode_text
 
 KEEPALIVE_SECONDS = 15.0
 """Silence after which a comment is sent, unless the application says otherwise: proxies cut idle streams at 30 to 60 s."""
@@ -36,7 +36,7 @@ class EventStream:
 
     def __init__(self, *, keepalive_interval: float = KEEPALIVE_SECONDS, keepalive_comment: str = "") -> None:
         self.keepalive_interval = keepalive_interval
-        """Seconds of silence after which `keepalive()` is due; 0 for never. `sse.keepalive` changes it."""
+        """Seconds of silence after which `keepalive()` is due; 0 for never. `sse.start` and `sse.keepalive` change it."""
         self.keepalive_comment = keepalive_comment
         self.state = START["sse"]
         """Where the exchange stands in the grammar."""
@@ -48,7 +48,7 @@ class EventStream:
         """What the application gave with `sse.close`; for the log, never for the client."""
 
     def feed(self, event: Message) -> list[Message]:
-        """The http events that `event` stands for: none for `sse.keepalive` and for a second `sse.close`, else one.
+        """The http events that `event` stands for: none for `sse.keepalive` and for a second `sse.close`, two for a start with `retry`, else one.
 
         Raises:
             EventOutOfOrder: the event may not come now.
@@ -84,7 +84,12 @@ class EventStream:
         headers += [field for field in _STREAM_FIELDS if field[0] not in given]
         self.started = True
         status = event.get("status")
-        return [{"type": "http.response.start", "status": 200 if status is None else status, "headers": headers}]
+        if event.get("keepalive") is not None:
+            self.keepalive_interval = event["keepalive"]
+        events: list[Message] = [{"type": "http.response.start", "status": 200 if status is None else status, "headers": headers}]
+        if event.get("retry") is not None:
+            events.append({"type": "http.response.body", "body": encode_event(None, retry=event["retry"]), "more_body": True})
+        return events
 
     def _comment(self, event: Message) -> list[Message]:
         return [{"type": "http.response.body", "body": encode_comment(event["comment"]), "more_body": True}]
@@ -122,7 +127,7 @@ def frame(event: Message) -> bytes:
     """
     data = event.get("data")
     if type(data) is str and len(event) == 2:
-        return encode_event(data)
+        return encode_text(data)
     check("sse", event)
     return encode_event(data, event.get("event"), event.get("id"), event.get("retry"), event.get("comment"))
 
@@ -190,8 +195,9 @@ class _Adapter:
             interval = self.stream.keepalive_interval
             events = self.stream.feed(event)
             if event["type"] == "sse.start":
-                # Some servers hold the head back until the body begins, and EventSource waits for it.
-                events.append({"type": "http.response.body", "body": b"", "more_body": True})
+                if len(events) == 1:
+                    # Some servers hold the head back until the body begins, and EventSource waits for it.
+                    events.append({"type": "http.response.body", "body": b"", "more_body": True})
                 self._sent_at = anyio.current_time()
                 self.companions.start(self._keep_alive)
             elif self.stream.keepalive_interval != interval:

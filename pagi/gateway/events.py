@@ -177,11 +177,16 @@ class SSEDisconnectEvent(TypedDict):
 
 
 class SSEStartEvent(TypedDict):
-    """Begins the stream with `status` (200); what an event stream needs among its headers is added."""
+    """Begins the stream with `status` (200); what an event stream needs among its headers is added.
+
+    `retry` is how many milliseconds clients should wait before they come back, `keepalive` what `sse.keepalive` would set.
+    """
 
     type: Literal["sse.start"]
     status: NotRequired[int]
     headers: NotRequired[Headers]
+    retry: NotRequired[int | None]
+    keepalive: NotRequired[float | None]
 
 
 class SSESendEvent(TypedDict):

@@ -120,7 +120,7 @@ FORMS: dict[str, dict[str, Form]] = {
         "websocket.http.response.body": _DENIAL_BODY,
     },
     "sse": {
-        "sse.start": _form(status=_STATUS, headers=_HEADERS),
+        "sse.start": _form(status=_STATUS, headers=_HEADERS, retry=_SIZE, keepalive=_SECONDS),
         "sse.send": _form(data=_needed(_TEXT), event=_TEXT, id=_TEXT, retry=_SIZE, comment=_TEXT),
         "sse.comment": _form(comment=_needed(_TEXT)),
         "sse.keepalive": _form(interval=_needed(_SECONDS), comment=_TEXT),

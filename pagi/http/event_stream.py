@@ -1,6 +1,7 @@
 """The event-stream format (HTML living standard section 9.2): written whole, read piecemeal; no transport, no clock."""
 
 import re
+from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -105,28 +106,54 @@ def _to_utf8(text: str) -> bytes:
     try:
         return text.encode()
     except UnicodeEncodeError as error:
-        raise InvalidEvent(f"text of an event holds a lone surrogate at index {error.start}; it has no UTF-8 form") from error
+        raise _no_utf8(error) from error
 
 
-def encode(event: Event[object]) -> bytes:
-    """One event as it goes on the wire, blank line included.
+def _no_utf8(error: UnicodeEncodeError) -> InvalidEvent:
+    return InvalidEvent(f"text of an event holds a lone surrogate at index {error.start}; it has no UTF-8 form")
+
+
+def encode(event: Event[object], to_json: Callable[[Any], bytes] = _to_json) -> bytes:
+    """One event as it goes on the wire, blank line included. What is no text becomes JSON by `to_json`.
 
     >>> encode(Event({"n": 1}, event="tick", id="5"))
     b'event: tick\\ndata: {"n":1}\\nid: 5\\n\\n'
 
     Raises:
-        InvalidEvent: the data cannot be written as JSON.
+        InvalidEvent: the data cannot be written as JSON, or text has no UTF-8 form.
     """
     data = event.data
     if event.event is None and event.id is None and event.retry is None and event.comment is None:
         if isinstance(data, str):
-            return encode_event(data)
-        payload = _to_json(data)
-        # msgspec.Raw comes through as it was written, line ends and all.
-        if b"\n" not in payload and b"\r" not in payload:
-            return b"data: " + payload + b"\n\n"
-    text = data if isinstance(data, str) else _to_json(data).decode()
-    return encode_event(text, event.event, event.id, event.retry, event.comment)
+            return encode_text(data)
+        return encode_json(to_json(data))
+    # The fields were looked at when the event was made, and it cannot change.
+    return _compose(data if isinstance(data, str) else to_json(data).decode(), event.event, event.id, event.retry, event.comment)
+
+
+def encode_text(data: str) -> bytes:
+    """An event that is nothing but text.
+
+    >>> encode_text("one\\ntwo")
+    b'data: one\\ndata: two\\n\\n'
+
+    Raises:
+        InvalidEvent: the text has no UTF-8 form.
+    """
+    if "\n" in data or "\r" in data:
+        data = _lines(data, "data: ")
+    try:
+        return f"data: {data}\n\n".encode()
+    except UnicodeEncodeError as error:
+        raise _no_utf8(error) from error
+
+
+def encode_json(data: bytes) -> bytes:
+    """An event that is nothing but JSON, already written."""
+    # msgspec.Raw comes through as it was written, line ends and all.
+    if b"\n" in data or b"\r" in data:
+        return encode_text(data.decode())
+    return b"data: " + data + b"\n\n"
 
 
 def encode_event(
@@ -147,12 +174,13 @@ def encode_event(
     Raises:
         InvalidEvent: `event` or `id` has a line end, `id` a NUL, `retry` is no whole number from 0, or text has no UTF-8 form.
     """
-    if event is None and id is None and retry is None and comment is None:
-        if data is None:
-            return b"\n"
-        lines = data if "\n" not in data and "\r" not in data else _lines(data, "data: ")
-        return _to_utf8(f"data: {lines}\n\n")
+    if data is not None and event is None and id is None and retry is None and comment is None:
+        return encode_text(data)
     _check_fields(event, id, retry)
+    return _compose(data, event, id, retry, comment)
+
+
+def _compose(data: str | None, event: str | None, id: str | None, retry: int | None, comment: str | None) -> bytes:
     parts: list[str] = []
     if comment is not None:
         parts.append(f":{_lines(comment.removeprefix(':'), ':')}\n")

@@ -67,20 +67,21 @@ class Spare:
     __slots__ = ("_adopted", "_wanted", "task")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._wanted: asyncio.Future[None] = loop.create_future()
+        self._wanted: asyncio.Future[None] | None = loop.create_future()
         self._adopted: tuple[Coroutine[Any, Any, None], Context, Any] | None = None
-        self.task = loop.create_task(self._run())
+        self.task = loop.create_task(self._run(self._wanted))
 
     def adopt(self, steps: Coroutine[Any, Any, None], context: Context, awaited: object) -> None:
         """Goes on with `steps` from its first wait, `awaited`."""
         self._adopted = (steps, context, awaited)
-        if not self._wanted.done():
+        if self._wanted is not None and not self._wanted.done():
             self._wanted.set_result(None)
+        self._wanted = None
 
-    async def _run(self) -> None:
+    async def _run(self, wanted: asyncio.Future[None]) -> None:
         cancelled: BaseException | None = None
         try:
-            await self._wanted
+            await wanted
         except asyncio.CancelledError as error:
             # Cancelled between its adoption and its first turn: the coroutine hears of it at its first wait.
             cancelled = error
@@ -88,6 +89,7 @@ class Spare:
             return
         steps, context, awaited = self._adopted
         self._adopted = None
+        del wanted  # a stream may go on for hours: it keeps only what it needs
         await _go_on(steps, context, awaited, cancelled)
 
 

@@ -343,8 +343,8 @@ def test_a_client_that_repeats_its_fields_is_read_as_one_that_does_not() -> None
     for stream_id, raw in enumerate((*heads, *heads), 1):
         known, anew = the_request(wire.receive(raw)), the_request(engine().receive(raw))
         assert known.body == anew.body
-        assert {name: getattr(known.head, name) for name in RequestHead.__slots__} == {
-            name: getattr(anew.head, name) for name in RequestHead.__slots__
+        assert {name: getattr(known.head, name) for name in RequestHead.__struct_fields__} == {
+            name: getattr(anew.head, name) for name in RequestHead.__struct_fields__
         }
         answer(wire, stream_id)
         wire.advance()

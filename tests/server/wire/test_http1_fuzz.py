@@ -122,7 +122,7 @@ def random_head(chance: random.Random) -> bytes:
 
 def reading(result: tuple[RequestHead, Fields]) -> dict[str, Any]:
     head, fields = result
-    return {name: getattr(head, name) for name in RequestHead.__slots__} | {
+    return {name: getattr(head, name) for name in RequestHead.__struct_fields__} | {
         "fields." + name: getattr(fields, name) for name in Fields.__slots__
     }
 
