@@ -1,7 +1,7 @@
 """The innermost edge of an event stream: steps the generator, and starts and ends the stream around it."""
 
 import inspect
-from collections.abc import AsyncIterable, AsyncIterator, Callable
+from collections.abc import AsyncIterable, Awaitable, Callable
 from typing import Any
 
 import anyio
@@ -10,13 +10,14 @@ from typing_extensions import TypeIs
 from pagi.context.annotations import is_async, is_async_generator
 from pagi.context.next import Layer
 from pagi.context.sse import SSEContext
-from pagi.endpoints.binding import BadSignature, bind
-from pagi.endpoints.http import check_first, sent
+from pagi.endpoints.binding import BadSignature, Call, bind
+from pagi.endpoints.http import check_first, refused, sent
 from pagi.endpoints.results import BadResult
 from pagi.endpoints.route import RouteOptions
+from pagi.gateway.direct import Direct, Timer
 from pagi.gateway.reasons import ClientGone
 from pagi.http.errors import PeerError
-from pagi.messages.problems import HTTPException, answer_to
+from pagi.messages.problems import HTTPException
 from pagi.messages.response import AlreadySent, Response
 from pagi.messages.sse import SSE
 from pagi.routing.patterns import Pattern
@@ -35,51 +36,136 @@ def sse_layer(handler: Callable[..., Any], pattern: Pattern, options: RouteOptio
         raise BadSignature(handler, pattern.text, "an SSE handler is an async generator of events, or an async function")
     call = bind(handler, SSEContext, pattern)
 
-    async def layer(ctx: SSEContext[Any]) -> Response:
+    def layer(ctx: SSEContext[Any]) -> Awaitable[Response]:
         check_first(ctx)
         sse = ctx.sse
-        sse.retry_after(options.retry_seconds)
+        sse.retry_seconds = options.retry_seconds
         sse.keepalive_seconds = options.keepalive_seconds
-        declined: Response | None = None
-        failure: Exception | None = None
-        events: AsyncIterator[Any] | None = None
-        # One task group around all of it, so that the generator's own scopes nest inside. Errors leave by hand: it would wrap them.
-        async with anyio.create_task_group() as group:
-            scope = group.cancel_scope
-            ctx.connection.on_abandoned(scope.cancel)
-            ctx.connection.on_drain(lambda _: scope.cancel())
-            group.start_soon(_start_late, sse)
-            try:
-                result: Any = call(ctx)
-                if inspect.isawaitable(result):
-                    result = await result
-                if gives_events(result):
-                    events = aiter(result)
-                    async for event in events:
-                        await sse.send(event)
-                else:
-                    declined = _declined(handler, sse, result)
-            except (HTTPException, PeerError) as error:
-                if ctx.has_left:
-                    failure = error
-                else:
-                    declined = answer_to(error)
-            except Exception as error:
-                failure = error
-            finally:
-                close = getattr(events, "aclose", None)
-                if close is not None:
-                    await close()
-            scope.cancel()
-        if failure is not None:
-            raise failure
-        if declined is not None:
-            return declined
-        if ctx.connection.is_connected:
-            await sse.close()
-        return sent(ctx)
+        life = Life(ctx, sse)
+        return run(handler, call, life) if sse.direct is not None else run_beside(handler, call, life)
 
     return layer
+
+
+class Life:
+    """One stream from outside: what starts it late, and what ends it early."""
+
+    __slots__ = ("ctx", "failure", "scope", "sse", "timer")
+
+    def __init__(self, ctx: SSEContext[Any], sse: SSE) -> None:
+        self.ctx = ctx
+        self.sse = sse
+        self.scope = anyio.CancelScope()
+        self.failure: Exception | None = None
+        """Why the head could not leave by itself."""
+        self.timer: Timer | None = None
+
+    def end(self, _deadline: float = 0.0) -> None:
+        """The server will end, or the client left long ago."""
+        self.scope.cancel()
+
+    def begin(self, direct: Direct) -> None:
+        """The head leaves for the first event.
+
+        Raises:
+            StreamClosed: the stream was closed.
+            ClientGone: the client left.
+        """
+        self.sse.check_open("an event")
+        self.sse.start_at_once(direct)
+        self.settle()
+
+    def begin_late(self) -> None:
+        """The head leaves by itself. Called by the server's clock, which nobody may raise to."""
+        self.timer = None
+        try:
+            if self.sse.direct is not None:
+                self.sse.start_at_once(self.sse.direct)
+        except ClientGone:
+            pass  # the next event finds out, and ends the handler
+        except Exception as error:
+            self.failure = error
+            self.scope.cancel()
+
+    async def begin_beside(self) -> None:
+        """The head leaves by itself, where that may have to wait."""
+        await anyio.sleep(HEAD_DELAY_SECONDS)
+        try:
+            await self.sse.start()
+        except ClientGone:
+            pass  # as above
+        except Exception as error:
+            self.failure = error
+            self.scope.cancel()
+
+    def settle(self) -> None:
+        """The head need not leave by itself any more."""
+        timer, self.timer = self.timer, None
+        if timer is not None:
+            timer.cancel()
+
+
+async def run(handler: Callable[..., Any], call: Call, life: Life) -> Response:
+    """Runs one stream to its end. Its one scope lies around everything the handler opens."""
+    ctx, sse = life.ctx, life.sse
+    direct = sse.direct
+    declined: Response | None = None
+    end = life.end
+    try:
+        with life.scope:
+            ctx.connection.on_abandoned(end)
+            ctx.connection.on_drain(end)
+            if direct is not None:
+                life.timer = direct.after(HEAD_DELAY_SECONDS, life.begin_late)
+            result: Any = call(ctx)
+            if inspect.isawaitable(result):
+                result = await result
+            if gives_events(result):
+                events = aiter(result)
+                try:
+                    if direct is None:
+                        async for item in events:
+                            await sse.send(item)
+                    else:
+                        # As `sse.send`, without a coroutine for each event: they come in bursts.
+                        async for item in events:
+                            if sse.state != "started":
+                                life.begin(direct)
+                            if direct.chunk(sse.encoded(item)):
+                                await direct.pace()
+                finally:
+                    close = getattr(events, "aclose", None)
+                    if close is not None:
+                        await close()
+            else:
+                declined = _declined(handler, sse, result)
+        if life.failure is not None:
+            raise life.failure
+    except (HTTPException, PeerError) as error:
+        return refused(ctx, error)
+    finally:
+        life.settle()
+    if declined is not None:
+        return declined
+    if ctx.connection.is_connected:
+        await sse.close()
+    return sent(ctx)
+
+
+async def run_beside(handler: Callable[..., Any], call: Call, life: Life) -> Response:
+    """`run`, with a task beside it that starts the stream: where every event may have to wait."""
+    response: Response | None = None
+    failure: Exception | None = None
+    async with anyio.create_task_group() as group:
+        group.start_soon(life.begin_beside)
+        try:
+            response = await run(handler, call, life)
+        except Exception as error:
+            failure = error  # leaves by hand: the group would wrap it
+        group.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
+    return response if response is not None else sent(life.ctx)
 
 
 def gives_events(result: object) -> TypeIs[AsyncIterable[Any]]:
@@ -96,11 +182,3 @@ def _declined(handler: Callable[..., Any], sse: SSE, result: object) -> Response
     if sse.state != "pending" or sse.is_raw:
         raise AlreadySent(f"a stream cannot be declined after its head left, {HEAD_DELAY_SECONDS} s after the handler began")
     return result
-
-
-async def _start_late(sse: SSE) -> None:
-    await anyio.sleep(HEAD_DELAY_SECONDS)
-    try:
-        await sse.start()
-    except ClientGone:
-        return  # the next event finds out, and ends the handler

@@ -36,10 +36,14 @@ def websocket_layer(handler: Callable[..., Any], pattern: Pattern) -> Layer:
         ws, connection = ctx.websocket, ctx.connection
         # What ends a session from outside is the closing signal, or a client that left long ago.
         scope = anyio.CancelScope()
+
+        def end(_deadline: float = 0.0) -> None:
+            scope.cancel()
+
         try:
             with scope:
-                connection.on_abandoned(scope.cancel)
-                connection.on_drain(lambda _: scope.cancel())
+                connection.on_abandoned(end)
+                connection.on_drain(end)
                 await call(ctx)
         except (HTTPException, PeerError) as error:
             if ws.is_raw:

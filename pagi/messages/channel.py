@@ -44,26 +44,30 @@ class Channel:
         """The `send` underneath; what starts an answer must not go through it."""
         self.head: Head | None = None
         """What left, once something did."""
-        self._before_head = before_head
+        self._before_head: Callable[[Head], None] | None = before_head
 
     async def __call__(self, event: Message) -> None:
-        if self.head is None:
-            status = _STATUS_BY_START.get(event["type"])
-            if status is not None:
-                event = self._start(event, status)
-        await self.raw(event)
+        await self.raw(self.passing(event))
 
-    def _start(self, event: Message, default: int) -> dict[str, Any]:
+    def passing(self, event: Message) -> Message:
+        """What is to leave in place of `event`: where it starts the answer, the hooks run on its head first."""
+        if self.head is not None or self._before_head is None:
+            return event
         kind = event["type"]
+        default = _STATUS_BY_START.get(kind)
+        return event if default is None else self._start(event, kind, default, self._before_head)
+
+    def _start(self, event: Message, kind: str, default: int, before_head: Callable[[Head], None]) -> Message:
         # The event is not ours: an application may send one constant list again and again.
         head = Head(event.get("status", default), [(bytes(name), bytes(value)) for name, value in event.get("headers", ())])
         # A plain close before accept is a 403 that carries no fields of ours.
         if kind != "websocket.close":
-            self._before_head(head)
+            before_head(head)
         self.head = head
+        self._before_head = None  # nobody is asked again: an idle session keeps nothing for it
         if kind == "websocket.close":
             return dict(event)
-        started = {**event, "headers": head.raw_headers}
+        started: dict[str, Any] = {**event, "headers": head.raw_headers}
         if kind != "websocket.accept":
             started["status"] = head.status
         return started

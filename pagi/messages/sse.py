@@ -5,9 +5,10 @@ from typing import Any, Literal
 
 from typing_extensions import TypeIs
 
+from pagi.gateway.direct import Direct, is_direct
 from pagi.gateway.types import Receive, Scope
 from pagi.http.errors import AppError
-from pagi.http.event_stream import Event
+from pagi.http.event_stream import Event, encode, encode_comment, encode_event, encode_json, encode_text
 from pagi.messages.channel import Channel
 from pagi.messages.request import WithBody
 from pagi.messages.response import HeadersLike, checked_status, raw_pairs
@@ -22,14 +23,18 @@ class StreamClosed(AppError):
 class SSE(WithBody):
     """One event stream. The request's body can be read until it starts, and after."""
 
-    __slots__ = ("_channel", "_encode", "_retry", "keepalive_seconds", "state")
+    __slots__ = ("_channel", "_encode", "direct", "keepalive_seconds", "retry_seconds", "state")
 
     def __init__(self, scope: Scope, receive: Receive, channel: Channel, encode: Callable[[Any], bytes]) -> None:
         super().__init__(scope, receive)
         self._channel = channel
         self._encode = encode
-        self._retry: int | None = None
+        raw = channel.raw
+        self.direct: Direct | None = raw if is_direct(raw) else None
+        """The server's plain calls, where nothing stands in between: events then go out as bytes."""
         self.state: SSEState = "pending"
+        self.retry_seconds: float | None = None
+        """How long the client should wait before it comes back, said with the head; None: nothing is said."""
         self.keepalive_seconds: float | None = None
         """What `keepalive` asked for; None: the server's default."""
 
@@ -43,10 +48,6 @@ class SSE(WithBody):
         """The handler began to answer through the raw channel, and goes on there by itself."""
         return self.state == "pending" and self._channel.head is not None
 
-    def retry_after(self, seconds: float | None) -> None:
-        """How long the client should wait before it comes back; goes out with the next event. None: say nothing."""
-        self._retry = None if seconds is None else round(seconds * 1000)
-
     async def start(self, *, status: int = 200, headers: HeadersLike | None = None) -> None:
         """Sends the head. A second call does nothing; without a call the first event does it.
 
@@ -55,10 +56,35 @@ class SSE(WithBody):
         """
         if self.state != "pending" or self.is_raw:
             return
+        if self.direct is not None:
+            self.start_at_once(self.direct, status=status, headers=headers)
+            return
+        event = self._opening(status, headers)
+        if self.retry_seconds is not None:
+            event["retry"] = round(self.retry_seconds * 1000)
         self.state = "started"
-        await self._channel({"type": "sse.start", "status": checked_status(status), "headers": raw_pairs(headers or ())})
+        await self._channel(event)
+
+    def start_at_once(self, direct: Direct, *, status: int = 200, headers: HeadersLike | None = None) -> None:
+        """`start` without waiting, where the server takes plain calls.
+
+        Raises:
+            ClientGone: the client left.
+        """
+        if self.state != "pending" or self.is_raw:
+            return
+        event = self._opening(status, headers)
+        self.state = "started"
+        direct.start(self._channel.passing(event))
+        if self.retry_seconds is not None:
+            # A block of its own: clients take the time over and dispatch nothing (HTML standard, section 9.2.6).
+            direct.chunk(encode_event(None, retry=round(self.retry_seconds * 1000)))
+
+    def _opening(self, status: int, headers: HeadersLike | None) -> dict[str, Any]:
+        event: dict[str, Any] = {"type": "sse.start", "status": checked_status(status), "headers": raw_pairs(headers or ())}
         if self.keepalive_seconds is not None:
-            await self._channel.raw({"type": "sse.keepalive", "interval": self.keepalive_seconds})
+            event["keepalive"] = self.keepalive_seconds
+        return event
 
     async def send(self, item: Any) -> None:
         """Sends an `Event`, or the event that has `item` as its data: text as it is, anything else as JSON.
@@ -70,16 +96,25 @@ class SSE(WithBody):
         """
         if self.state != "started":
             await self._ready("an event")
-        if isinstance(item, str):
-            event: dict[str, Any] = {"type": "sse.send", "data": item}
+        if self.direct is not None:
+            if self.direct.chunk(self.encoded(item)):
+                await self.direct.pace()
+        elif isinstance(item, str):
+            await self._channel.raw({"type": "sse.send", "data": item})
         elif is_event(item):
-            event = self._event(item)
+            await self._channel.raw(self._event(item))
         else:
-            event = {"type": "sse.send", "data": self._encode(item).decode()}
-        if self._retry is not None:
-            event.setdefault("retry", self._retry)
-            self._retry = None
-        await self._channel.raw(event)
+            await self._channel.raw({"type": "sse.send", "data": self._encode(item).decode()})
+
+    def encoded(self, item: Any) -> bytes:
+        """The bytes of what `send` would send.
+
+        Raises:
+            InvalidEvent: the format cannot carry it.
+        """
+        if is_event(item):
+            return encode(item, self._encode)
+        return encode_text(item) if isinstance(item, str) else encode_json(self._encode(item))
 
     async def comment(self, text: str) -> None:
         """Sends a line that clients skip.
@@ -90,7 +125,10 @@ class SSE(WithBody):
         """
         if self.state != "started":
             await self._ready("a comment")
-        await self._channel.raw({"type": "sse.comment", "comment": text})
+        if self.direct is None:
+            await self._channel.raw({"type": "sse.comment", "comment": text})
+        elif self.direct.chunk(encode_comment(text)):
+            await self.direct.pace()
 
     async def keepalive(self, interval_seconds: float) -> None:
         """From now on a comment fills every `interval_seconds` of silence; 0: never.
@@ -115,9 +153,17 @@ class SSE(WithBody):
         await self._channel.raw({"type": "sse.close"})
 
     async def _ready(self, what: str) -> None:
+        self.check_open(what)
+        await self.start()
+
+    def check_open(self, what: str) -> None:
+        """Refuses to send `what` once the stream was closed.
+
+        Raises:
+            StreamClosed: it was.
+        """
         if self.state == "closed":
             raise StreamClosed(f"{what} cannot be sent: the stream was closed")
-        await self.start()
 
     def _event(self, item: Event[Any]) -> dict[str, Any]:
         data: Any = item.data

@@ -5,6 +5,7 @@ from typing import Any, TypeAlias, cast
 
 import anyio.to_thread
 
+from pagi.gateway.direct import is_direct
 from pagi.gateway.types import HeaderList, Send
 from pagi.messages.response import BYTES_TYPE, TEXT_TYPE, HeadersLike, Response
 
@@ -79,6 +80,15 @@ class Stream(Response):
             NotAChunk: a piece is neither bytes nor text.
         """
         first = self._first or b""
+        if is_direct(send):
+            send.start({"type": "http.response.start", "status": status, "headers": raw_headers})
+            if send.chunk(first):
+                await send.pace()
+            async for chunk in self._iterator:
+                if send.chunk(chunk if chunk.__class__ is bytes else as_chunk(chunk)):
+                    await send.pace()
+            await send({"type": "http.response.body", "body": b""})
+            return
         await send({"type": "http.response.start", "status": status, "headers": raw_headers})
         if first:
             await send({"type": "http.response.body", "body": first, "more_body": True})

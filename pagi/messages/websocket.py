@@ -1,7 +1,7 @@
 """A WebSocket session: the handshake, and messages both ways."""
 
-from collections.abc import AsyncGenerator, Callable
-from typing import Any, Literal, cast
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any, Literal, TypeVar, cast
 
 import msgspec
 
@@ -11,6 +11,8 @@ from pagi.http.errors import AppError, PeerError
 from pagi.messages.channel import Channel
 from pagi.messages.opening import Opening
 from pagi.messages.response import HeadersLike, Response, raw_pairs
+
+T = TypeVar("T")
 
 _decode_json = msgspec.json.Decoder().decode
 
@@ -61,12 +63,13 @@ class BadMessage(PeerError):
 class WebSocket(Opening):
     """One WebSocket session, from handshake to close."""
 
-    __slots__ = ("_channel", "_encode", "_receive", "close_code", "close_reason", "state")
+    __slots__ = ("_channel", "_encode", "_receive", "_send", "close_code", "close_reason", "state")
 
     def __init__(self, scope: Scope, receive: Receive, channel: Channel, encode: Callable[[Any], bytes]) -> None:
         super().__init__(scope)
         self._receive = receive
         self._channel = channel
+        self._send = cast("Callable[[Message], Coroutine[Any, Any, None]]", channel.raw)
         self._encode = encode
         self.state: WebSocketState = "connecting"
         self.close_code: int | None = None
@@ -146,8 +149,10 @@ class WebSocket(Opening):
 
     # ---- sending
 
-    async def send_text(self, text: str) -> None:
-        """Sends a text message.
+    # Plain functions, and one coroutine a message: what the server gave is handed on to be awaited.
+
+    def send_text(self, text: str) -> Coroutine[Any, Any, None]:
+        """Sends a text message; to be awaited.
 
         Raises:
             WrongState: the session is not open.
@@ -155,10 +160,10 @@ class WebSocket(Opening):
         """
         if self.state != "open":
             raise WrongState("send_text", self.state)
-        await self._channel.raw({"type": "websocket.send", "text": text})
+        return self._send({"type": "websocket.send", "text": text})
 
-    async def send_bytes(self, data: bytes) -> None:
-        """Sends a binary message.
+    def send_bytes(self, data: bytes) -> Coroutine[Any, Any, None]:
+        """Sends a binary message; to be awaited.
 
         Raises:
             WrongState: the session is not open.
@@ -166,18 +171,19 @@ class WebSocket(Opening):
         """
         if self.state != "open":
             raise WrongState("send_bytes", self.state)
-        await self._channel.raw({"type": "websocket.send", "bytes": data})
+        return self._send({"type": "websocket.send", "bytes": data})
 
-    async def send_json(self, value: Any) -> None:
-        """Sends a value as JSON, in a text message.
+    def send_json(self, value: Any) -> Coroutine[Any, Any, None]:
+        """Sends a value as JSON, in a text message; to be awaited.
 
         Raises:
             TypeError: the value holds something that has no JSON form.
             WrongState: the session is not open.
             ClientGone: the client left.
         """
-        self._check_open("send_json")
-        await self._channel.raw({"type": "websocket.send", "text": self._encode(value).decode()})
+        if self.state != "open":
+            raise WrongState("send_json", self.state)
+        return self._send({"type": "websocket.send", "text": self._encode(value).decode()})
 
     # ---- receiving
 
@@ -188,8 +194,13 @@ class WebSocket(Opening):
             WebSocketClosed: the session ended.
             WrongState: the handshake is not accepted.
         """
-        self._check_heard()
-        return self._message(await self._receive())
+        if not self.is_heard:
+            raise self._closed()
+        event = await self._receive()
+        message = self.message(event)
+        if message is None:
+            raise self._closed()
+        return message
 
     async def receive_text(self) -> str:
         """The next message, which must be text.
@@ -199,8 +210,7 @@ class WebSocket(Opening):
             WebSocketClosed: the session ended.
             WrongState: the handshake is not accepted.
         """
-        self._check_heard()
-        return as_text(self._message(await self._receive()))
+        return as_text(await self.receive())
 
     async def receive_bytes(self) -> bytes:
         """The next message, which must be binary.
@@ -210,8 +220,7 @@ class WebSocket(Opening):
             WebSocketClosed: the session ended.
             WrongState: the handshake is not accepted.
         """
-        self._check_heard()
-        return as_bytes(self._message(await self._receive()))
+        return as_bytes(await self.receive())
 
     async def receive_json(self) -> Any:
         """The next message, decoded as JSON.
@@ -221,37 +230,26 @@ class WebSocket(Opening):
             WebSocketClosed: the session ended.
             WrongState: the handshake is not accepted.
         """
-        self._check_heard()
-        return as_json(self._message(await self._receive()))
+        return as_json(await self.receive())
 
-    # Each iterator waits in a frame of its own and no deeper: thousands of sessions do nothing else.
-
-    async def iter_text(self) -> AsyncGenerator[str]:
+    def iter_text(self) -> AsyncIterator[str]:
         """Text messages until the session ends, empty ones too."""
-        while self._is_heard():
-            event = await self._receive()
-            if self._goes_on(event):
-                yield as_text(self._message(event))
+        return Messages(self, self._receive, as_text)
 
-    async def iter_bytes(self) -> AsyncGenerator[bytes]:
+    def iter_bytes(self) -> AsyncIterator[bytes]:
         """Binary messages until the session ends."""
-        while self._is_heard():
-            event = await self._receive()
-            if self._goes_on(event):
-                yield as_bytes(self._message(event))
+        return Messages(self, self._receive, as_bytes)
 
-    async def iter_json(self) -> AsyncGenerator[Any]:
+    def iter_json(self) -> AsyncIterator[Any]:
         """Messages decoded as JSON until the session ends."""
-        while self._is_heard():
-            event = await self._receive()
-            if self._goes_on(event):
-                yield as_json(self._message(event))
+        return Messages(self, self._receive, as_json)
 
-    def _message(self, event: Message) -> str | bytes:
-        if not self._goes_on(event):
-            raise WebSocketClosed(self.close_code or NO_STATUS, self.close_reason)
-        text = event.get("text")
-        return cast("str | bytes", event["bytes"] if text is None else text)
+    def message(self, event: Message) -> str | bytes | None:
+        """What an event carries; None for the end of the session, which is noted."""
+        text: str | None = event.get("text")
+        if text is not None:
+            return text
+        return cast("bytes", event["bytes"]) if self._goes_on(event) else None
 
     def _goes_on(self, event: Message) -> bool:
         """Notes the end of the session; True for every other event."""
@@ -262,18 +260,42 @@ class WebSocket(Opening):
         self.close_reason = event.get("reason") or ""
         return False
 
-    def _is_heard(self) -> bool:
+    @property
+    def is_heard(self) -> bool:
+        """Messages may still come.
+
+        Raises:
+            WrongState: the handshake is not accepted.
+        """
         if self.state == "connecting":
             raise WrongState("receive", self.state)
         return self.state == "open"
 
-    def _check_heard(self) -> None:
-        if not self._is_heard():
-            raise WebSocketClosed(self.close_code or NO_STATUS, self.close_reason)
+    def _closed(self) -> WebSocketClosed:
+        return WebSocketClosed(self.close_code or NO_STATUS, self.close_reason)
 
     def _check_open(self, operation: str) -> None:
         if self.state != "open":
             raise WrongState(operation, self.state)
+
+
+class Messages(AsyncIterator[T]):
+    """The messages of a session as an iterator: no generator, which would have to be closed by whoever leaves a loop early."""
+
+    __slots__ = ("_convert", "_receive", "_session")
+
+    def __init__(self, session: WebSocket, receive: Receive, convert: Callable[[str | bytes], T]) -> None:
+        self._session = session
+        self._receive = receive
+        self._convert = convert
+
+    async def __anext__(self) -> T:
+        session = self._session
+        if session.state == "open" or session.is_heard:
+            message = session.message(await self._receive())
+            if message is not None:
+                return self._convert(message)
+        raise StopAsyncIteration
 
 
 def as_text(message: str | bytes) -> str:

@@ -1,7 +1,7 @@
 """Fuses middleware and a handler into one function, once: `next` is bound per layer, nothing is looked up while serving."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from functools import partial
+from types import MethodType
 from typing import Any
 
 from pagi.context.annotations import name_of
@@ -36,7 +36,7 @@ def _around(middleware: Callable[[Any, Next], Awaitable[Any]], inner: Layer) -> 
     async def layer(ctx: Context[Any]) -> Response:
         # A refusal becomes a value right here, so that every middleware outside sees a Response.
         try:
-            response = await middleware(ctx, partial(inner, ctx))
+            response = await middleware(ctx, MethodType(inner, ctx))
         except (HTTPException, PeerError) as error:
             if ctx.has_left:
                 raise

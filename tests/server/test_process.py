@@ -20,7 +20,7 @@ async def app(scope, receive, send):
         await send({"type": "lifespan.shutdown.complete"})
         return
     if scope["path"] == "/slow":
-        await anyio.sleep(0.5)
+        await anyio.sleep(0.3)
     if scope["path"] == "/stuck":
         await anyio.sleep(60)
     send.full(200, [], scope["path"].encode())
@@ -49,6 +49,7 @@ def test_a_signal_drains_and_ends_with_0(loop: str, number: signal.Signals, app:
         time.sleep(0.15)
         child.signal(number)
         assert read_rest(client).endswith(b"/slow")
+        client.close()  # else the server would wait a moment for just that
         assert child.exit_code() == 0
     assert "lifespan ended" in child.stdout
     assert '"GET /slow HTTP/1.1" 200' in child.stdout
@@ -88,6 +89,7 @@ def test_a_second_term_changes_nothing(app: Path, tmp_path: Path) -> None:
         child.signal(signal.SIGTERM)
         child.signal(signal.SIGTERM)
         assert read_rest(client).endswith(b"/slow")
+        client.close()  # else the server would wait a moment for just that
         assert child.exit_code() == 0
 
 

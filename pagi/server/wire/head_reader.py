@@ -14,6 +14,7 @@ from pagi.server.wire.head_gate import MAX_LENGTH_DIGITS, TOKEN, VALUE, Fields, 
 # `findall`. Possessive quantifiers (Python 3.11) keep it linear whatever comes.
 _LINE = re.compile(rb"([A-Z]+) (/[\x21\x22\x24-\x7e]*) HTTP/1\.1")
 _FIELDS = re.compile(rb"(?:\r\n" + TOKEN + rb":" + VALUE + rb"(?<![ \t]))++")
+_ONE_FIELD = re.compile(TOKEN + rb":" + VALUE + rb"(?<![ \t])")
 _FIELD = re.compile(rb"\r\n([^:]++):[ \t]*+([^\r]*+)")
 
 # A name or IPv4 address, perhaps with a port: a part of what `valid_host` takes, known in a quarter of its time.
@@ -21,6 +22,8 @@ _PLAIN_HOST = re.compile(rb"[A-Za-z0-9.\-]+(?::[0-9]{1,4})?")
 
 _METHODS = {name.encode(): name for name in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "QUERY")}
 _EXTRAORDINARY = frozenset((b"transfer-encoding", b"expect", b"upgrade"))
+_JUDGED = frozenset((b"host:", b"content-length:", b"connection:", b"accept:", b"te:", b"transfer-encoding:", b"expect:", b"upgrade:"))
+"""Fields that say something about the message itself. Where one of them changed, all are read anew."""
 _EVENTLESS = frozenset(("HEAD", "OPTIONS"))
 
 REMEMBERED_BYTES = 2048
@@ -68,6 +71,27 @@ def ordinary_fields(span: bytes, max_fields: int) -> Fields | None:
         content_length=None if length is None else int(length),
         names_events=accept is not None and names_event_stream(accept),
         te=named.get(b"te", b""),
+    )
+
+
+def changed_fields(span: bytes, before: bytes, fields: Fields) -> Fields | None:
+    """What the fields in `span` say, where they are those of `before`, read as `fields`, but for some values; None where they are not.
+
+    Clients that keep a connection repeat their fields, but for a cookie or a referrer.
+    """
+    lines, lines_before = span[2:].split(b"\r\n"), before[2:].split(b"\r\n")
+    if len(lines) != len(lines_before):
+        return None
+    headers = list(fields.headers)
+    for at, (line, line_before) in enumerate(zip(lines, lines_before, strict=True)):
+        if line == line_before:
+            continue
+        name = line_before[: line_before.find(b":") + 1]
+        if not line.startswith(name) or name.lower() in _JUDGED or _ONE_FIELD.fullmatch(line) is None:
+            return None
+        headers[at] = headers[at][0], line[len(name) :].lstrip(b" \t")
+    return Fields(
+        headers, keep_alive=fields.keep_alive, content_length=fields.content_length, names_events=fields.names_events, te=fields.te
     )
 
 
@@ -143,7 +167,9 @@ class HeadReader:
         fields = self._fields
         if fields is None or end - line_end != len(self._span) or not data.startswith(self._span, line_end):
             span = data[line_end:end]
-            fields = ordinary_fields(span, self._max_fields)
+            fields = changed_fields(span, self._span, fields) if fields is not None else None
+            if fields is None:
+                fields = ordinary_fields(span, self._max_fields)
             if fields is None:
                 return through_gate(data[start:end], self._max_fields)
             if len(span) <= REMEMBERED_BYTES:
