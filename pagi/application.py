@@ -6,16 +6,17 @@ from typing import Any, Literal, cast
 import anyio
 from anyio.lowlevel import RunVar
 
+from pagi import edge
 from pagi.builder import build_site
 from pagi.context.context import Context
 from pagi.context.http import HTTPContext
 from pagi.context.next import Kind, Middleware
 from pagi.context.sse import SSEContext
 from pagi.context.websocket import WebSocketContext
-from pagi.endpoints.entrance import ROUTE, enter, settle
+from pagi.endpoints.entrance import ROUTE, enter, find, opened, settle, translate
 from pagi.endpoints.route import Mount
 from pagi.endpoints.router import Included, Router
-from pagi.endpoints.site import Site
+from pagi.endpoints.site import Site, Target
 from pagi.gateway.asgi import as_asgi
 from pagi.gateway.marker import Marker
 from pagi.gateway.types import ASGIApp, Receive, Scope, Send
@@ -140,20 +141,42 @@ class App(Router):
         if "pagi.connection" not in scope:
             await self._bridge(scope, receive, send)
             return
-        if self._is_plain and kind == "http" and not scope["root_path"]:
-            # The hot path: `enter` without its questions, where the method is one for which no Accept field matters.
+        if not self._is_plain:
+            await self._enter(scope, receive, send)
+            return
+        ctx: Any
+        target: Target | None = None
+        params: dict[str, Any] = {}
+        if kind == "http" and not scope["root_path"]:
+            # The hot path: `find` and `opened` without their questions, where the method is one for which no Accept field matters.
             leaf, params = site.table.first(scope["path"])
             target = leaf.plain.get(scope["method"]) if leaf is not None else None
-            if target is not None:
-                scope[ROUTE] = target.label
-                if params:
-                    scope["path_params"] = params
-                await target.serve(target.context_class(scope, receive, send, params, site), target.run)
-                return
-        if self._is_plain:
-            await enter(site, scope, receive, send)
+        if target is not None:
+            scope[ROUTE] = target.label
+            if params:
+                scope["path_params"] = params
+            ctx = target.context_class(scope, receive, send, params, site)
         else:
-            await self._enter(scope, receive, send)
+            target, params, is_translated = find(site, scope, send)
+            if is_translated:
+                await translate(site, target, params, scope, receive, send)
+                return
+            ctx = opened(site, target, params, scope, receive, send)
+        if target.serve is edge.serve_cancellable:
+            await target.serve(ctx, target.run)
+            return
+        # The edge itself, `serve_http` and `serve_session` in one: every exchange would keep a frame of them, thousands of them idle.
+        try:
+            response = await target.run(ctx)
+            full = getattr(send, "full", None)
+            if full is not None and response.is_whole and ctx.hooks is None and ctx.channel is None and target.kind == "http":
+                full(response.status, response.raw_headers, response.body)
+            elif target.kind == "http" or not response.is_sent:
+                await edge.send(ctx, response)
+        except Exception as error:
+            await edge.recover(ctx, error)
+        if ctx.background is not None:
+            await edge.run_background(ctx)
 
     async def _enter(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Rewrites, plain ASGI middleware, then the match and all that follows from it."""

@@ -24,22 +24,9 @@ log = logging.getLogger("pagi")
 async def serve_http(ctx: HTTPContext[Any], layer: Layer) -> None:
     """Runs one request: the layers, the answer, and what is to be done after it."""
     try:
-        response = await layer(ctx)
-        if ctx.hooks is None and ctx.channel is None and response.is_whole:
-            # The hot path: one plain call for the whole answer, where the server has it.
-            full = getattr(ctx.raw_send, "full", None)
-            if full is not None:
-                full(response.status, response.raw_headers, response.body)
-            else:
-                await response.deliver(ctx.raw_send, response.status, response.raw_headers)
-        else:
-            await answer(ctx, response)
-    except ClientGone:
-        pass  # nobody is left to be answered; never an error
-    except (HTTPException, PeerError) as error:
-        await refuse(ctx, error)
+        await answer(ctx, await layer(ctx))
     except Exception as error:
-        await fail(ctx, error)
+        await recover(ctx, error)
     if ctx.background is not None:
         await run_background(ctx)
 
@@ -99,12 +86,8 @@ async def serve_session(ctx: Context[Any], layer: Layer) -> None:
         response = await layer(ctx)
         if not response.is_sent:
             await decline(ctx, response)
-    except ClientGone:
-        pass  # the session is over, and so is its handler; never an error
-    except (HTTPException, PeerError) as error:
-        await refuse(ctx, error)
     except Exception as error:
-        await fail(ctx, error)
+        await recover(ctx, error)
     if ctx.background is not None:
         await run_background(ctx)
 
@@ -129,6 +112,20 @@ async def decline(ctx: Context[Any], response: Response) -> None:
             await response.deliver(ctx.send, response.status, response.raw_headers)
     finally:
         await response.aclose()
+
+
+async def recover(ctx: Context[Any], error: Exception) -> None:
+    """What becomes of an error that came out of the layers, or of the answering.
+
+    Raises:
+        Exception: the error, where the head left already: the server must end the exchange.
+    """
+    if isinstance(error, ClientGone):
+        return  # nobody is left to be answered, and the session is over; never an error
+    if isinstance(error, (HTTPException, PeerError)):
+        await refuse(ctx, error)
+    else:
+        await fail(ctx, error)
 
 
 async def refuse(ctx: Context[Any], error: HTTPException | PeerError) -> None:
@@ -156,7 +153,7 @@ async def fail(ctx: Context[Any], error: Exception) -> None:
 async def _last_word(ctx: Context[Any], response: Response) -> None:
     """Sends what the edge itself has to say."""
     try:
-        await _send(ctx, response)
+        await send(ctx, response)
     except ClientGone:
         pass  # nobody waits for the news
     except Exception as error:
@@ -164,10 +161,11 @@ async def _last_word(ctx: Context[Any], response: Response) -> None:
             raise
         # A hook failed: what it wanted to add is lost, the answer is not.
         log.error("the head of %s for %s could not leave: %s", response, ctx.path, error, exc_info=error)
-        await _send(ctx, problem(500))
+        await send(ctx, problem(500))
 
 
-async def _send(ctx: Context[Any], response: Response) -> None:
+async def send(ctx: Context[Any], response: Response) -> None:
+    """Sends what came out of the layers, in the way of the exchange's kind."""
     if isinstance(ctx, HTTPContext):
         await answer(ctx, response)
     else:

@@ -1,22 +1,26 @@
 """An ASGI server of one exchange at a time, in memory: it checks every event against the grammar and keeps what it was sent."""
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
 import anyio
 import anyio.lowlevel
 
 from pagi.gateway.connection import ConnectionHandle
+from pagi.gateway.direct import Timer
 from pagi.gateway.grammar import START, advance, check, is_final
 from pagi.gateway.reasons import ClientGone, Reason
 from pagi.gateway.transport import TransportHandle
 from pagi.gateway.types import AnyApp, Message
+from pagi.http.event_stream import Decoder
 from pagi.http.media_types import names_event_stream
 from pagi.http.url import decode_path
+from pagi.testing.runtime import HostedRuntime
 
-Server = Literal["own", "wrapped", "foreign"]
-"""`own`: everything our server has. `wrapped`: the same behind something that hides `full` and `settle`. `foreign`: ASGI alone."""
+Server = Literal["own", "events", "wrapped", "foreign"]
+"""`own`: everything our server has. `events`: the same without its plain calls for streams. `wrapped`: behind something that hides
+`full` and `settle` too. `foreign`: ASGI alone."""
 
 
 class Answer:
@@ -29,7 +33,7 @@ class Answer:
         head = next((event for event in events if "headers" in event and "status" in event), nothing)
         self.status: int = head.get("status", 0)
         self.raw_headers: list[tuple[bytes, bytes]] = list(head.get("headers", []))
-        self.body = b"".join(event.get("body", b"") for event in events if event["type"].endswith("response.body"))
+        self.body = b"".join(event.get("body", b"") for event in events if event["type"].endswith(("response.body", "chunk")))
 
     @property
     def headers(self) -> dict[str, str]:
@@ -49,11 +53,39 @@ class Answer:
     @property
     def data(self) -> list[str]:
         """What a stream was sent: the data of its events."""
-        return [event["data"] for event in self.of("sse.send")]
+        return [event.text for event in Decoder().feed(self.body)] if self.body else [event["data"] for event in self.of("sse.send")]
+
+    @property
+    def outline(self) -> list[str]:
+        """The types of the events. Bytes of a stream are called by what they are, and the retry at its start by nothing."""
+        return outline(self.events)
+
+    @property
+    def retry(self) -> int | None:
+        """The reconnection time a stream began with."""
+        return next((event["retry"] for event in self.of("sse.start") if "retry" in event), None) or _retry_of(self.body)
 
     def of(self, kind: str) -> list[Message]:
         """The events of one type."""
         return [event for event in self.events if event["type"] == kind]
+
+
+def outline(events: list[Message]) -> list[str]:
+    """See `Answer.outline`."""
+    names: list[str] = []
+    for event in events:
+        body: bytes = event.get("body", b"")
+        if event["type"] != "chunk":
+            names.append(event["type"])
+        elif not body.startswith(b"retry:"):
+            names.append("sse.comment" if body.startswith(b":") else "sse.send")
+    return names
+
+
+def _retry_of(body: bytes) -> int | None:
+    decoder = Decoder()
+    decoder.feed(body)
+    return decoder.retry
 
 
 class Exchange:
@@ -65,6 +97,9 @@ class Exchange:
         self.events: list[Message] = []
         self.handle = ConnectionHandle(anyio.Event)
         self.receives = 0
+        self.timers = 0
+        self.lost: list[BaseException] = []
+        """What a timer raised, and nobody heard."""
         self._incoming = deque(incoming)
         self._arrived = anyio.Event()
         self._server = server
@@ -76,13 +111,15 @@ class Exchange:
 
     async def run(self) -> Answer:
         """Calls the application and returns what it sent."""
-        send = Sender(self) if self._server == "own" else self.send
+        senders = {"own": DirectSender, "events": Sender}
+        send = senders[self._server](self) if self._server in senders else self.send
         await self.app(self.scope, self.receive, send)
         if self.handle.disconnect_reason is None:
             # Like a server, it ends the stream or session of an application that returned.
             started = self._state not in ("start", "connecting")
             assert is_final(self._kind, self._state) or (self._kind != "http" and started), f"{self._kind} was left {self._state}"
             self.handle.mark_complete()
+        assert not self.lost
         return Answer(self._kind, self.events)
 
     def arrive(self, event: Message) -> None:
@@ -126,6 +163,38 @@ class Exchange:
         self._kind = kind
         self._state = START[kind]
 
+    def start(self, event: Message) -> None:
+        """The head of a stream."""
+        if self.handle.disconnect_reason is not None:
+            raise ClientGone(self.handle.disconnect_reason)
+        assert event["type"] in ("http.response.start", "sse.start")
+        self._state = advance(self._kind, self._state, event)
+        check(self._kind, event)
+        self.events.append(event)
+        self.handle.response_started = True
+
+    def chunk(self, data: bytes) -> bool:
+        """A piece of a stream. Every second one asks for a pause."""
+        if self.handle.disconnect_reason is not None:
+            raise ClientGone(self.handle.disconnect_reason)
+        assert isinstance(data, bytes)
+        assert self._state in ("started", "streaming", "open")
+        if data:
+            self.events.append({"type": "chunk", "body": data})
+        return len(self.events) % 2 == 0
+
+    async def pace(self) -> None:
+        """A pause."""
+        await anyio.lowlevel.checkpoint()
+        if self.handle.disconnect_reason is not None:
+            raise ClientGone(self.handle.disconnect_reason)
+
+    def after(self, seconds: float, fn: Callable[[], None]) -> Timer:
+        """A call for later. What it raises would be lost in a server, and so fails here."""
+        self.timers += 1
+        runtime = HostedRuntime(self.lost.append)
+        return runtime.at(runtime.now() + seconds, fn)
+
     def full(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
         """A whole http answer."""
         assert self._kind == "http"
@@ -139,9 +208,7 @@ class Exchange:
 
 
 class Sender:
-    """`send` of our own server."""
-
-    __slots__ = ("full", "send", "settle")
+    """`send` of our own server, as far as whole answers go."""
 
     def __init__(self, exchange: Exchange) -> None:
         self.send = exchange.send
@@ -150,6 +217,17 @@ class Sender:
 
     async def __call__(self, event: Message) -> None:
         await self.send(event)
+
+
+class DirectSender(Sender):
+    """`send` of our own server."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        super().__init__(exchange)
+        self.start = exchange.start
+        self.chunk = exchange.chunk
+        self.pace = exchange.pace
+        self.after = exchange.after
 
 
 class Recorder:
@@ -177,7 +255,7 @@ class Recorder:
         scope = self._scope("http", target, headers, root_path)
         scope["method"] = method
         accepts = [value for name, value in scope["headers"] if name == b"accept"]
-        if self.server == "own" and method not in ("HEAD", "OPTIONS") and any(map(names_event_stream, accepts)):
+        if self.server in ("own", "events") and method not in ("HEAD", "OPTIONS") and any(map(names_event_stream, accepts)):
             scope["type"] = "sse"
         return Exchange(self.app, scope, incoming, self.server)
 

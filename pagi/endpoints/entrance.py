@@ -1,7 +1,6 @@
 """The way into an app: match first, settle what kind the exchange is, refuse foreign WebSockets, then run the target."""
 
 from collections.abc import Awaitable
-from functools import partial
 from typing import Any
 
 from pagi.context.next import KINDS, Kind
@@ -32,6 +31,18 @@ def enter(site: Site, scope: Scope, receive: Receive, send: Send) -> Awaitable[N
     Raises:
         UnknownScope: the scope is of no kind we know.
     """
+    target, params, is_translated = find(site, scope, send)
+    if is_translated:
+        return translate(site, target, params, scope, receive, send)
+    return target.serve(opened(site, target, params, scope, receive, send), target.run)
+
+
+def find(site: Site, scope: Scope, send: Send) -> tuple[Target, dict[str, Any], bool]:
+    """The target of an exchange and its parameters, with the kind settled. True: the server cannot stream, see `translate`.
+
+    Raises:
+        UnknownScope: the scope is of no kind we know.
+    """
     if scope["type"] not in KINDS:
         raise UnknownScope(scope["type"])
     target, params = match(site, scope)
@@ -40,19 +51,28 @@ def enter(site: Site, scope: Scope, receive: Receive, send: Send) -> Awaitable[N
         if not may_open(site, scope):
             target, params = site.forbidden, {}
     elif kind != scope["type"] and not settle(scope, send, kind):
-        return adapt(partial(run, site, target, params), scope, receive, send)
-    return run(site, target, params, scope, receive, send)
+        return target, params, True
+    return target, params, False
 
 
-def run(site: Site, target: Target, params: dict[str, Any], scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-    """What serves one exchange whose kind is settled."""
+def translate(site: Site, target: Target, params: dict[str, Any], scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+    """What serves an event stream over a server that knows none."""
+
+    def run(scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        return target.serve(opened(site, target, params, scope, receive, send), target.run)
+
+    return adapt(run, scope, receive, send)
+
+
+def opened(site: Site, target: Target, params: dict[str, Any], scope: Scope, receive: Receive, send: Send) -> Any:
+    """The context of an exchange whose kind is settled."""
     scope[ROUTE] = target.label
     if params:
         scope["path_params"] = params
     ctx = target.context_class(scope, receive, send, params, site)
     if target.varies:
         ctx.on_response_start(_vary)
-    return target.serve(ctx, target.run)
+    return ctx
 
 
 def settle(scope: Scope, send: Send, kind: Kind) -> bool:

@@ -12,6 +12,7 @@ from pagi.context.next import Layer
 from pagi.context.sse import SSEContext
 from pagi.endpoints.binding import BadSignature, Call, bind
 from pagi.endpoints.http import check_first, refused, sent
+from pagi.endpoints.leash import hold
 from pagi.endpoints.results import BadResult
 from pagi.endpoints.route import RouteOptions
 from pagi.gateway.direct import Direct, Timer
@@ -48,7 +49,7 @@ def sse_layer(handler: Callable[..., Any], pattern: Pattern, options: RouteOptio
 
 
 class Life:
-    """One stream from outside: what starts it late, and what ends it early."""
+    """One stream, and how its head leaves."""
 
     __slots__ = ("ctx", "failure", "scope", "sse", "timer")
 
@@ -59,10 +60,6 @@ class Life:
         self.failure: Exception | None = None
         """Why the head could not leave by itself."""
         self.timer: Timer | None = None
-
-    def end(self, _deadline: float = 0.0) -> None:
-        """The server will end, or the client left long ago."""
-        self.scope.cancel()
 
     def begin(self, direct: Direct) -> None:
         """The head leaves for the first event.
@@ -110,11 +107,9 @@ async def run(handler: Callable[..., Any], call: Call, life: Life) -> Response:
     ctx, sse = life.ctx, life.sse
     direct = sse.direct
     declined: Response | None = None
-    end = life.end
     try:
         with life.scope:
-            ctx.connection.on_abandoned(end)
-            ctx.connection.on_drain(end)
+            hold(ctx.connection, life.scope)
             if direct is not None:
                 life.timer = direct.after(HEAD_DELAY_SECONDS, life.begin_late)
             result: Any = call(ctx)

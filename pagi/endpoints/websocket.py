@@ -10,6 +10,7 @@ from pagi.context.next import Layer
 from pagi.context.websocket import WebSocketContext
 from pagi.endpoints.binding import BadSignature, bind
 from pagi.endpoints.http import check_first, sent
+from pagi.endpoints.leash import hold
 from pagi.gateway.reasons import ClientGone
 from pagi.http.errors import PeerError
 from pagi.messages.problems import HTTPException, answer_to, problem
@@ -36,14 +37,9 @@ def websocket_layer(handler: Callable[..., Any], pattern: Pattern) -> Layer:
         ws, connection = ctx.websocket, ctx.connection
         # What ends a session from outside is the closing signal, or a client that left long ago.
         scope = anyio.CancelScope()
-
-        def end(_deadline: float = 0.0) -> None:
-            scope.cancel()
-
         try:
             with scope:
-                connection.on_abandoned(end)
-                connection.on_drain(end)
+                hold(connection, scope)
                 await call(ctx)
         except (HTTPException, PeerError) as error:
             if ws.is_raw:

@@ -48,7 +48,7 @@ class EventStream:
         """What the application gave with `sse.close`; for the log, never for the client."""
 
     def feed(self, event: Message) -> list[Message]:
-        """The http events that `event` stands for: usually one. None for `sse.keepalive` and a second `sse.close`, two for a start with `retry`.
+        """The http events that `event` stands for, usually one: none for `sse.keepalive`, and a body too for a start with `retry`.
 
         Raises:
             EventOutOfOrder: the event may not come now.

@@ -14,6 +14,10 @@ CHUNK_BYTES = 64 * 1024
 FIRST_BATCH = 4
 LARGEST_BATCH = 16
 """Reads in one thread hop: they double, so that a small file is small in memory and a large one costs few hops."""
+NOWAIT: int | None = getattr(os, "RWF_NOWAIT", None)
+"""Linux: read what lies in the page cache, and fail rather than wait for a disk. Then no thread is needed at all."""
+PROBED_BYTES = 4 * CHUNK_BYTES
+_PROBE = bytearray(1)
 
 
 class FileBodyError(AppError):
@@ -31,46 +35,96 @@ class _Source(Protocol):
 async def send_file(event: Mapping[str, Any], forward: Callable[[bytes], Awaitable[None]]) -> None:
     """Hands what `file` or `fh`, `offset` and `length` of `event` name to `forward`, at most 64 KiB at a time.
 
-    A `file` is opened and closed here, and read to the size it has then. An `fh` is only read: it stays open, at whatever
-    place the reading ended. A thread opens it and reads; one hop brings several pieces, more each time, since a hop costs as
-    much as reading one of them.
+    A `file` is opened and closed here, and read to the size it has then: at once as far as it lies in the page cache, else by
+    a thread, several pieces to a hop, since a hop costs as much as reading many. An `fh` is only read, by a thread: it stays
+    open, at whatever place the reading ended.
 
     Raises:
         FileBodyError: the file cannot be opened or read.
     """
-    reader = _Reader(event)
+    if event.get("fh") is not None:
+        reader = _Reader(event["fh"], event)
+        reader.seek()
+        await _send_by_thread(reader, forward)
+        return
+    reader = _Reader(_open(event), event)
     try:
-        while pieces := await anyio.to_thread.run_sync(reader.read):
-            for piece in pieces:
-                await forward(piece)
-            if reader.left == 0:
+        reader.seek()
+        reader.end_at_size()
+        while (piece := reader.read_cached()) is not None:
+            if not piece:
                 return
+            await forward(piece)
+        await _send_by_thread(reader, forward)
     finally:
-        reader.close()
+        reader.source.close()
+
+
+async def _send_by_thread(reader: "_Reader", forward: Callable[[bytes], Awaitable[None]]) -> None:
+    while pieces := await anyio.to_thread.run_sync(reader.read):
+        for piece in pieces:
+            await forward(piece)
+        if reader.left == 0:
+            return
 
 
 class _Reader:
     """One file being read, by one thread at a time."""
 
-    def __init__(self, event: Mapping[str, Any]) -> None:
-        self._event = event
-        self._source: _Source | None = None
+    __slots__ = ("_at", "_batch", "_cached_to", "left", "source")
+
+    def __init__(self, source: _Source, event: Mapping[str, Any]) -> None:
+        self.source = source
+        self._at: int = event.get("offset") or 0
         self._batch = FIRST_BATCH
+        self._cached_to = 0
         self.left: int | None = event.get("length")
         """Bytes still to be read; None: until the end."""
 
+    def seek(self) -> None:
+        """Goes to where reading begins; a handle without an offset stays where it is."""
+        if self._at:
+            try:
+                self.source.seek(self._at)
+            except (OSError, ValueError) as error:
+                raise FileBodyError(f"the file of 'http.response.body' cannot be read from {self._at}: {error}") from error
+
+    def end_at_size(self) -> None:
+        """Reads no further than the file reaches now."""
+        if isinstance(self.source, FileIO):
+            size = max(os.fstat(self.source.fileno()).st_size - self._at, 0)
+            self.left = size if self.left is None else min(self.left, size)
+
+    def read_cached(self) -> bytes | None:
+        """The next piece, if it can be had without waiting; empty at the end, None where a thread must read on."""
+        source, left = self.source, self.left
+        if NOWAIT is None or left is None or not isinstance(source, FileIO):
+            return None
+        want = min(CHUNK_BYTES, left)
+        if not want:
+            return b""
+        descriptor = source.fileno()
+        try:
+            if self._at + want > self._cached_to:
+                # One byte stands for all before it: the kernel reads ahead, and asking for the whole would copy it twice.
+                ahead = min(PROBED_BYTES, left)
+                self._cached_to = self._at + ahead if os.preadv(descriptor, [_PROBE], self._at + ahead - 1, NOWAIT) else 0
+            piece = os.pread(descriptor, want, self._at) if self._cached_to else b""
+        except OSError:  # not in the cache, or a file system that does not know the flag: the thread finds out what is wrong
+            piece = b""
+        if not piece:
+            source.seek(self._at)
+            return None
+        self._at += len(piece)
+        self.left = left - len(piece)
+        return piece
+
     def read(self) -> list[bytes]:
         """The next pieces; none at the end."""
-        source = self._source
-        if source is None:
-            source = self._source = _open(self._event)
-            if isinstance(source, FileIO) and self._event.get("fh") is None:
-                size = max(os.fstat(source.fileno()).st_size - source.tell(), 0)
-                self.left = size if self.left is None else min(self.left, size)
         pieces: list[bytes] = []
         for _ in range(self._batch):
             want = CHUNK_BYTES if self.left is None else min(CHUNK_BYTES, self.left)
-            piece = _read(source, want) if want else b""
+            piece = _read(self.source, want) if want else b""
             if not piece:
                 break
             pieces.append(piece)
@@ -78,11 +132,6 @@ class _Reader:
                 self.left -= len(piece)
         self._batch = min(self._batch * 2, LARGEST_BATCH)
         return pieces
-
-    def close(self) -> None:
-        """Closes what was opened here."""
-        if self._source is not None and self._event.get("fh") is None:
-            self._source.close()
 
 
 def absolute_path(event: Mapping[str, Any]) -> str:
@@ -95,17 +144,11 @@ def _path_of(event: Mapping[str, Any]) -> str:
     return os.fspath(path)
 
 
-def _open(event: Mapping[str, Any]) -> _Source:
-    source: _Source | None = event.get("fh")
-    offset: int = event.get("offset") or 0
+def _open(event: Mapping[str, Any]) -> FileIO:
     try:
-        if source is None:
-            source = FileIO(_path_of(event))
-        if offset:
-            source.seek(offset)
-    except (OSError, ValueError) as error:
+        return FileIO(_path_of(event))
+    except OSError as error:
         raise FileBodyError(f"the file of 'http.response.body' cannot be opened: {error}") from error
-    return source
 
 
 def _read(source: _Source, size: int) -> bytes:

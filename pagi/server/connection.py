@@ -5,7 +5,7 @@ import logging
 from pagi.gateway.connection import Waiter
 from pagi.gateway.reasons import Reason
 from pagi.gateway.transport import TransportHandle
-from pagi.server.exchanges.base import PLAIN, YIELD_BYTES, Exchange
+from pagi.server.exchanges.base import FLUSH_BYTES, PLAIN, Exchange
 from pagi.server.exchanges.http import HTTPExchange
 from pagi.server.exchanges.scope import Peer
 from pagi.server.exchanges.websocket import WebSocketExchange
@@ -29,9 +29,10 @@ class Connection:
     """One client's connection. The transport tells it what arrived; it tells the line what to write."""
 
     __slots__ = (
-        "_congested_waiters", "_exchange_waits", "_exchanges", "_flush_due", "_head_since", "_idle_since", "_line", "_lost_at",
-        "_progress", "_progress_at", "_starting", "_unspilled", "_written", "engine", "is_congested", "last_read", "peer", "reading_paused",
-        "service", "transport", "unyielded_bytes", "unyielded_events", "yield_bytes",
+        "_congested_waiters", "_exchange_waits", "_exchanges", "_flush_due", "_head_since", "_idle_since", "_line",
+        "_lost_at", "_progress", "_progress_at", "_starting", "_unspilled", "_written", "collected_bytes", "engine",
+        "flush_at", "is_congested", "last_read", "peer", "reading_paused", "service", "transport", "unyielded_bytes",
+        "unyielded_events",
     )  # fmt: skip
 
     def __init__(self, service: Service, line: Line, peer: Peer) -> None:
@@ -41,8 +42,8 @@ class Connection:
         self.engine: Engine = HTTP1Engine(options.http1, service.static_lines, options.body.drain_bytes)
         self.transport = TransportHandle(self._buffered, options.flow.high_water_bytes, options.flow.low_water_bytes)
         self.is_congested = False
-        self.unyielded_bytes = self.unyielded_events = 0
-        self.yield_bytes = min(YIELD_BYTES, options.flow.high_water_bytes)
+        self.collected_bytes = self.unyielded_bytes = self.unyielded_events = 0
+        self.flush_at = min(FLUSH_BYTES, options.flow.high_water_bytes)
         self._line = line
         self._exchanges: dict[int, Exchange] = {}
         self._congested_waiters: list[Waiter] | None = None
@@ -156,10 +157,14 @@ class Connection:
             unspilled, self._unspilled = self._unspilled, []
             for exchange in unspilled:
                 exchange.spill()
-            self._write_out()
-            self.yield_bytes = min(YIELD_BYTES, max(self.transport.high_water_mark - self._line.buffered(), 0))
-        else:
-            self._write_out()
+        self._write_out()
+
+    def room(self) -> int:
+        return max(self.transport.high_water_mark - self._line.buffered(), 0)
+
+    def send_now(self, event: Event) -> None:
+        self.engine.send(event)
+        self.flush()
 
     def _write_out(self) -> None:
         self._flush_due = False

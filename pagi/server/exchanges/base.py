@@ -18,7 +18,9 @@ PLAIN: HeaderList = [(b"content-type", b"text/plain; charset=utf-8")]
 SWEPT_SECONDS = 4.0
 """Heartbeats at least this far apart are left to the sweep; closer ones have a timer of their own."""
 
-YIELD_BYTES = 64 * 1024
+FLUSH_BYTES = 64 * 1024
+"""What is collected in one tick leaves when it is this much."""
+YIELD_BYTES = 256 * 1024
 YIELD_EVENTS = 128
 """`send` lets everybody else run at least this often: without it a fast reader delayed a 10 ms timer by 2 s."""
 
@@ -34,17 +36,27 @@ class Carrier(Protocol):
     last_read: float
     """When the last bytes came, on the runtime's clock."""
     reading_paused: bool
+    collected_bytes: int
+    """Sent since `pace` last looked."""
+    flush_at: int
+    """`collected_bytes` at which `pace` is due: `FLUSH_BYTES`, or what is left to the high mark where that is less."""
     unyielded_bytes: int
     unyielded_events: int
     """Sent since `pace` last let others run."""
-    yield_bytes: int
-    """`unyielded_bytes` at which `pace` is due: `YIELD_BYTES`, or what is left to the high mark where that is less."""
+
+    def room(self) -> int:
+        """Bytes that are left to the high mark."""
+        ...
 
     def send(self, event: Event) -> None:
         """Queues an event; it leaves with `flush`, or at the end of the tick."""
         ...
 
     def flush(self) -> None: ...
+
+    def send_now(self, event: Event) -> None:
+        """`send` and `flush` in one, for what is large enough to leave by itself."""
+        ...
 
     async def writable(self) -> None:
         """Returns when the unsent bytes fell under the low mark, or the line is lost."""
@@ -243,15 +255,17 @@ class Exchange(ABC):
             ClientGone: the client left meanwhile.
         """
         carrier = self.carrier
-        if carrier.unyielded_bytes >= carrier.yield_bytes:
+        carrier.unyielded_bytes += carrier.collected_bytes
+        if carrier.collected_bytes >= carrier.flush_at:
             carrier.flush()
-        elif not carrier.is_congested and carrier.unyielded_events < YIELD_EVENTS:
-            return
-        carrier.unyielded_bytes = carrier.unyielded_events = 0
+            carrier.flush_at = min(FLUSH_BYTES, carrier.room())
+        carrier.collected_bytes = 0
         if carrier.is_congested:
+            carrier.unyielded_bytes = carrier.unyielded_events = 0
             await carrier.writable()
-        else:
-            await self.carrier.service.runtime.checkpoint()
+        elif carrier.unyielded_bytes >= YIELD_BYTES or carrier.unyielded_events >= YIELD_EVENTS:
+            carrier.unyielded_bytes = carrier.unyielded_events = 0
+            await carrier.service.runtime.checkpoint()
         if self.handle.disconnect_reason is not None:
             raise ClientGone(self.handle.disconnect_reason)
 

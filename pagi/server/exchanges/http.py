@@ -9,7 +9,7 @@ from pagi.gateway.file_body import send_file
 from pagi.gateway.reasons import ClientGone, Reason
 from pagi.gateway.types import HeaderList, Message
 from pagi.http.errors import AppError
-from pagi.server.exchanges.base import PLAIN, YIELD_BYTES, YIELD_EVENTS, Carrier, Exchange
+from pagi.server.exchanges.base import FLUSH_BYTES, PLAIN, YIELD_EVENTS, Carrier, Exchange
 from pagi.server.exchanges.inbox import Inbox
 from pagi.server.exchanges.scope import http_scope
 from pagi.server.exchanges.sse import ServedStream
@@ -178,8 +178,10 @@ class HTTPExchange(Exchange):
         """A piece of a file."""
         if self.handle.disconnect_reason is not None:
             raise ClientGone(self.handle.disconnect_reason)
-        if self._data(piece):
-            await self.pace()
+        self._count(len(piece))
+        self.carrier.send_now(ResponseData(self.stream_id, piece))
+        self.carrier.collected_bytes += len(piece)
+        await self.pace()
 
     def _data(self, body: bytes) -> bool:
         """Collects body bytes of this tick. Returns whether it is time for `pace`."""
@@ -193,9 +195,9 @@ class HTTPExchange(Exchange):
         else:
             self._unspilled = [body]
             carrier.spill_later(self)
-        carrier.unyielded_bytes = unyielded = carrier.unyielded_bytes + size
+        carrier.collected_bytes = collected = carrier.collected_bytes + size
         carrier.unyielded_events = events = carrier.unyielded_events + 1
-        return events >= YIELD_EVENTS or unyielded >= carrier.yield_bytes or carrier.is_congested
+        return events >= YIELD_EVENTS or collected >= carrier.flush_at or carrier.is_congested
 
     def _count(self, size: int) -> None:
         """Holds the body to the length its head declared. Too little is found at the end, by the framing."""
@@ -209,7 +211,7 @@ class HTTPExchange(Exchange):
         parts, self._unspilled = self._unspilled, None
         if not parts:
             return
-        if len(parts) > 1 and sum(map(len, parts)) <= YIELD_BYTES:
+        if len(parts) > 1 and sum(map(len, parts)) <= FLUSH_BYTES:
             parts = [b"".join(parts)]
         for part in parts:
             self.carrier.send(ResponseData(self.stream_id, part))

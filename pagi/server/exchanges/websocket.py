@@ -22,8 +22,8 @@ class WebSocketExchange(Exchange):
 
     __slots__ = (
         "_close_deadline", "_connect_delivered", "_denial_body", "_denial_head", "_end", "_frames", "_handshake",
-        "_inbox", "_inbox_bytes", "_last_message", "_last_ping", "_moved", "_peer_done", "_ping_interval",
-        "_ping_timeout", "_ping_timer", "_replied", "_state", "_unanswered_since",
+        "_inbox", "_inbox_bytes", "_input_over", "_last_message", "_last_ping", "_moved", "_peer_done", "_ping_interval",
+        "_ping_timeout", "_ping_timer", "_replied", "_stalled", "_state", "_unanswered_since",
     )  # fmt: skip
 
     def __init__(self, carrier: Carrier, request: Request, handshake: Handshake) -> None:
@@ -45,6 +45,10 @@ class WebSocketExchange(Exchange):
         self._connect_delivered = False
         self._inbox: list[tuple[Message, int]] = []
         self._inbox_bytes = 0
+        self._stalled = False
+        """Bytes in hand are unread until the application took some of the inbox."""
+        self._input_over = False
+        """The input ended behind unread bytes."""
         self._end: tuple[int, str] | None = None
         """Code and reason of the `websocket.disconnect` to deliver."""
         self._denial_head: tuple[int, HeaderList] | None = None
@@ -57,6 +61,7 @@ class WebSocketExchange(Exchange):
         self._last_ping = now
         self._unanswered_since: float | None = None
         self._peer_done = False
+        """Nothing of the peer is read any more, beside what is in hand."""
         self._moved = False
         """A message went or came since the idle limit was last looked at."""
         self._replied = False
@@ -84,7 +89,7 @@ class WebSocketExchange(Exchange):
             if type(text) is str:
                 self._message(frames, text)
                 carrier = self.carrier
-                if carrier.is_congested or carrier.unyielded_events >= YIELD_EVENTS or carrier.unyielded_bytes >= carrier.yield_bytes:
+                if carrier.is_congested or carrier.unyielded_events >= YIELD_EVENTS or carrier.collected_bytes >= carrier.flush_at:
                     await self.pace()
                 return
         grammar.check("websocket", event)
@@ -132,7 +137,7 @@ class WebSocketExchange(Exchange):
             self.spill()
             carrier.flush()
         self.bytes_sent += size
-        carrier.unyielded_bytes += size
+        carrier.collected_bytes += size
         carrier.unyielded_events += 1
         self._moved = True
 
@@ -172,6 +177,9 @@ class WebSocketExchange(Exchange):
         frames.close(code, reason)
         self.carrier.spill_later(self)
         self.carrier.flush()
+        # What the peer still says is dropped, so however full the inbox is: only its Close is looked for.
+        self._go_on_soon()
+        self.carrier.took(self, 0)
         self._close_deadline = self.carrier.service.runtime.now() + self.carrier.service.options.websocket.ws_close_seconds
 
     def _opened(self) -> WebSocketEngine:
@@ -186,28 +194,45 @@ class WebSocketExchange(Exchange):
             self._connect_delivered = True
             return {"type": "websocket.connect"}
         while not self._inbox:
-            if self._end is not None:
+            if self._end is not None and not (self._frames is not None and self._frames.unread):
                 code, reason = self._end
                 return {"type": "websocket.disconnect", "code": code, "reason": reason}
             await self.wait()
         event, size = self._inbox.pop(0)
         self._inbox_bytes -= size
         self.carrier.took(self, size)
+        if self._stalled and self._has_room():
+            self._go_on_soon()
         return event
 
     def waiting(self) -> int:
-        # A full queue counts as a full buffer.
-        if len(self._inbox) >= self.carrier.service.options.websocket.ws_max_queue:
-            return max(self._inbox_bytes, self.carrier.transport.high_water_mark)
+        frames = self._frames
+        is_reading = frames is not None and bool(frames.unread)
+        if frames is not None and frames.close_sent and not is_reading:
+            return 0
+        # A full queue counts as a full buffer, and so do unread bytes.
+        if is_reading or not self._has_room():
+            return max(self._inbox_bytes, self.carrier.transport.high_water_mark + 1)
         return self._inbox_bytes
+
+    def _has_room(self) -> bool:
+        return len(self._inbox) < max(self.carrier.service.options.websocket.ws_max_queue, 1)
 
     # ---- what the connection tells
 
     def body_received(self, data: bytes) -> None:
         frames = self._frames
-        if frames is None or self._is_over():
+        if frames is None or self._peer_done:
             return
+        if frames.unread:
+            frames.unread += data  # it was on its way when the reading paused
+        else:
+            self._read(frames, data)
+
+    def _read(self, frames: WebSocketEngine, data: bytes) -> None:
+        """One turn. What it leaves unread is read in later ones, between which everybody else runs, as the inbox drains."""
         self._replied = False
+        was_done = self._peer_done
         for event in frames.receive(data):
             if type(event) is TextMessage:
                 self._arrived({"type": "websocket.receive", "text": event.data}, len(event.data))
@@ -220,8 +245,29 @@ class WebSocketExchange(Exchange):
                 self._leave(event.code, Reason.PROTOCOL_ERROR.value, Reason.PROTOCOL_ERROR)
         if frames.queued:
             self.carrier.spill_later(self)
-        if self._is_over():
+        if self._peer_done and not was_done:
             self._close_line()
+        elif frames.unread:
+            self.carrier.holds(self)
+            self._stalled = True
+            if frames.close_sent or self._has_room():
+                self._go_on_soon()
+
+    def _go_on_soon(self) -> None:
+        if self._stalled:
+            self._stalled = False
+            self.carrier.service.runtime.soon(self._go_on)
+
+    def _go_on(self) -> None:
+        frames = self._opened()
+        self._read(frames, b"")
+        if frames.unread:
+            return
+        self.carrier.took(self, 0)
+        if self._input_over and not self._peer_done:
+            self.disconnected(Reason.CLIENT_CLOSED)
+            self.carrier.close(self)
+        self.wake()  # the end may be due
 
     def _arrived(self, event: Message, size: int) -> None:
         inbox = self._inbox
@@ -237,6 +283,9 @@ class WebSocketExchange(Exchange):
         self.input_ended()
 
     def input_ended(self) -> bool:
+        if self._frames is not None and self._frames.unread:
+            self._input_over = True
+            return True
         self.disconnected(Reason.CLIENT_CLOSED)
         return False
 
@@ -258,7 +307,7 @@ class WebSocketExchange(Exchange):
 
     def sweep(self, now: float) -> None:
         frames = self._frames
-        if frames is None or self._is_over():
+        if frames is None or self._peer_done:
             return
         options = self.carrier.service.options.websocket
         if self._close_deadline is not None:
@@ -309,7 +358,7 @@ class WebSocketExchange(Exchange):
     def _ping_tick(self) -> None:
         self._ping_timer = None
         frames = self._frames
-        if frames is not None and frames.is_open and not self._is_over():
+        if frames is not None and frames.is_open and not self._peer_done:
             self._ping(frames, self.carrier.service.runtime.now())
             self._arrange_ping()
 
@@ -323,10 +372,6 @@ class WebSocketExchange(Exchange):
         if ended is not None:
             self.handle.mark_disconnected(ended)
         self.wake()
-
-    def _is_over(self) -> bool:
-        """Nothing of the peer is read any more."""
-        return self._peer_done
 
     def _close_line(self) -> None:
         """The tunnel is done both ways, or given up: what is queued leaves, then the line closes."""

@@ -84,7 +84,8 @@ class ProtocolLine(asyncio.Protocol):
         self._service = service
         self._loop = loop
         flow = service.options.flow
-        self._marks = (flow.high_water_bytes, flow.low_water_bytes)
+        # asyncio's mark must be exceeded, ours is reached: so uvloop also writes 64 KiB at once instead of queueing them.
+        self._marks = (max(flow.high_water_bytes - 1, 0), max(min(flow.low_water_bytes, flow.high_water_bytes - 1), 0))
         self._flushes: list[Callable[[], None]] | None = None
         self._lingering: int | None = None
         self._connection: Connection | None = None

@@ -1,8 +1,13 @@
-"""The control frames a server writes (RFC 6455 section 5.5): Close, Ping and Pong, checked. Knows no connection."""
+"""Control frames (RFC 6455 section 5.5): those a server writes, checked, and Pings and Pongs read. Knows no connection."""
 
 from pagi.http.errors import AppError
+from pagi.server.wire.frame_start import MASKED, PING, PONG
+from pagi.server.wire.masking import mask
+from pagi.server.wire.websocket_events import Ping, Pong, WSEvent
 
 MAX_CONTROL_BYTES = 125
+PINGS = (PING, PONG)
+"""The first bytes of what `read_pings` reads."""
 
 
 class InvalidPing(AppError):
@@ -38,6 +43,30 @@ def ping_frame(payload: bytes) -> bytes:
 def pong_frame(payload: bytes) -> bytes:
     """The answer to a Ping that was read, so its payload fits."""
     return b"\x8a%c%b" % (len(payload), payload)
+
+
+def read_pings(data: bytes | bytearray, start: int, end: int, most: int, events: list[WSEvent]) -> tuple[int, bytes | None]:
+    """Reads the lawful, whole Pings and Pongs that follow each other from `start` on, `most` of them at most.
+
+    Returns:
+        The offset after them, and the payload of the latest Ping, if there was one.
+    """
+    latest = None
+    for _ in range(most):
+        if end - start < 6:
+            break
+        first, size = data[start], data[start + 1] - MASKED
+        after = start + 6 + size
+        if (first != PING and first != PONG) or not 0 <= size <= MAX_CONTROL_BYTES or after > end:
+            break
+        payload = mask(data[start + 6 : after], data[start + 2 : start + 6]) if size else b""
+        if first == PING:
+            latest = payload
+            events.append(Ping(payload))
+        else:
+            events.append(Pong(payload))
+        start = after
+    return start, latest
 
 
 def close_frame(code: int, reason: str) -> bytes:

@@ -8,8 +8,9 @@ from wsproto.events import Ping as PingFrame
 from wsproto.events import Pong as PongFrame
 from wsproto.events import TextMessage as TextFrame
 
-from pagi.server.wire.control_frames import EMPTY_CLOSE, MAX_CONTROL_BYTES, close_frame, ping_frame, pong_frame
+from pagi.server.wire.control_frames import EMPTY_CLOSE, MAX_CONTROL_BYTES, PINGS, close_frame, ping_frame, pong_frame, read_pings
 from pagi.server.wire.deflate import BoundedDeflate, DeflateTerms, InflationError, deflate, inflate
+from pagi.server.wire.frame_start import BINARY, CONTROL, MASKED, RSV1, TEXT, flaw
 from pagi.server.wire.masking import mask
 from pagi.server.wire.websocket_events import (
     BinaryMessage,
@@ -25,15 +26,13 @@ from pagi.server.wire.websocket_events import (
 
 _KIB = 1024
 
-# First bytes of a frame: FIN, RSV1 to 3 and opcode (RFC 6455 section 5.2).
-_TEXT = 0x81
-_BINARY = 0x82
-_PLAIN = (_TEXT, _BINARY)
-_RSV1 = 0x40
-_COMPRESSED = (_TEXT | _RSV1, _BINARY | _RSV1)
-_CONTROL = 0x08
-_MASKED = 0x80
+_PLAIN = (TEXT, BINARY)
+_COMPRESSED = (TEXT | RSV1, BINARY | RSV1)
 
+# What one call of `receive` gets to, in frames that cost about 1 microsecond. One that wsproto judges costs ten, and so much
+# again is charged for every KiB that inflation makes: about 10 ms at worst, and 1,024 messages.
+_TURN = 1024
+_JUDGED = 4
 # What wsproto gets of a long frame at a time. A compressed slice may grow a thousandfold on its way through, so it is shorter.
 _SLICE_BYTES = 16 * _KIB
 _COMPRESSED_SLICE_BYTES = 4 * _KIB
@@ -71,11 +70,13 @@ class WebSocketEngine:
         "_pong",
         "_received",
         "_slice",
+        "_spent",
         "_terms",
         "close_received",
         "close_sent",
         "is_open",
         "queued",
+        "unread",
     )
 
     def __init__(self, max_message_bytes: int, extensions: Sequence[DeflateTerms] = ()) -> None:
@@ -87,6 +88,10 @@ class WebSocketEngine:
         self.close_received = False
         self.queued = 0
         """Bytes that `take_output` would give."""
+        self.unread = b""
+        """What the last turn did not get to. More may be added to it; `receive(b"")` goes on with it."""
+        self._spent = 0
+        """What this turn cost beside its events."""
         self._output: list[bytes] = []
         self._pong = b""
         """The Pong to the latest Ping, not yet among the output."""
@@ -108,20 +113,29 @@ class WebSocketEngine:
     # ---- reading
 
     def receive(self, data: bytes) -> list[WSEvent]:
-        """What these bytes mean. The peer's faults are events; nothing is raised."""
+        """What these bytes mean. The peer's faults are events; nothing is raised.
+
+        One call is one turn, of 1,024 events at most. What it does not get to is `unread`.
+        """
         events: list[WSEvent] = []
+        if self.unread:
+            data, self.unread = self.unread + data, b""
+        self._spent = 0
         start, end = 0, len(data)
         if self._buffer is not None:
             start = self._top_up(self._buffer, data, events)
         while start < end:
+            if len(events) + self._spent >= _TURN:
+                self.unread = b"" if self._deaf else data[start:]
+                break
             # The ordinary, short enough for a length of one byte: most frames there are, so no call is spent on them.
             if self._ordinary and end - start >= 6:
-                first, size = data[start], data[start + 1] - _MASKED
+                first, size = data[start], data[start + 1] - MASKED
                 if 0 <= size <= 125 and first in _PLAIN:
                     after = start + 6 + size
                     if after <= end and size <= self._limit:
                         payload = mask(data[start + 6 : after], data[start + 2 : start + 6])
-                        if first == _BINARY:
+                        if first == BINARY:
                             events.append(BinaryMessage(payload))
                         else:
                             self._text(payload, events)
@@ -149,20 +163,21 @@ class WebSocketEngine:
         return used
 
     def _step(self, data: bytes | bytearray, start: int, end: int, events: list[WSEvent]) -> int:
-        """Reads one frame, or what there is of it, at `start`. Gives the offset after what it used."""
+        """Reads one frame, or a run of Pings, or what there is of it, at `start`. Gives the offset after what it used."""
         if self._deaf:
             return end
+        self._spent += 1
         if self._flowing:
             return self._flow(data, start, end, events)
         if end - start < 2:
-            return self._keep(data, start, end, 2)
+            return self._keep(data, start, end, 2, events)
         first, second = data[start], data[start + 1]
         size = second & 0x7F
         head = 2 if size < 126 else 4 if size == 126 else 10
-        if second & _MASKED:
+        if second & MASKED:
             head += 4
         if end - start < head:
-            return self._keep(data, start, end, head)
+            return self._keep(data, start, end, head, events)
         # RFC 6455 section 5.2: the shortest form only, and no top bit. What is otherwise wsproto refuses.
         regular = True
         if size == 126:
@@ -171,27 +186,37 @@ class WebSocketEngine:
         elif size == 127:
             size = int.from_bytes(data[start + 2 : start + 10], "big")
             regular = 0xFFFF < size < 1 << 63
-        if first & _CONTROL:
+        if first & CONTROL:
             return self._control(data, start, end, head, size, events)
         if self.close_sent:
             self._flowing = size
             return start + head
         if not self._mid_message:
-            self._begin(bool(first & _RSV1) and self._terms is not None)
+            self._begin(bool(first & RSV1) and self._terms is not None)
         if regular and self._received + size > self._allowed:
-            self._fault(1009, f"message is over {self._limit} bytes; raise ws_max_message_bytes if such messages are welcome", events)
+            why = flaw(first, second, self._mid_message, self._terms is not None)
+            if why is None:
+                self._fault(1009, f"message is over {self._limit} bytes; raise ws_max_message_bytes if such messages are welcome", events)
+            else:
+                self._fault(1002, why, events)
             return end
-        if not (self._ordinary and regular and second & _MASKED and self._is_cut_short(first, size)):
+        if not (self._ordinary and regular and second & MASKED and self._is_cut_short(first, size)):
             return self._hand_over(data, start, end, head, size, events)
         if end - start < head + size:
-            return self._keep(data, start, end, head + size)
+            return self._keep(data, start, end, head + size, events)
         self._whole(first, data, start + head, size, events)
         return start + head + size
 
     def _is_cut_short(self, first: int, size: int) -> bool:
         return first in _PLAIN or (first in _COMPRESSED and self._terms is not None and size <= _GATHERED_COMPRESSED_BYTES)
 
-    def _keep(self, data: bytes | bytearray, start: int, end: int, needed: int) -> int:
+    def _keep(self, data: bytes | bytearray, start: int, end: int, needed: int, events: list[WSEvent]) -> int:
+        """Waits for the rest of a frame, unless its first two bytes say already that it is unlawful."""
+        if end - start >= 2 and (data[start] & CONTROL or not self.close_sent):
+            why = flaw(data[start], data[start + 1], self._mid_message, self._terms is not None)
+            if why is not None:
+                self._fault(1002, why, events)
+                return end
         self._buffer = data if isinstance(data, bytearray) else bytearray(memoryview(data)[start:end])
         self._needed = needed
         return end
@@ -206,12 +231,13 @@ class WebSocketEngine:
     def _whole(self, first: int, data: bytes | bytearray, start: int, size: int, events: list[WSEvent]) -> None:
         """The short cut for a whole message of more than 125 bytes, or compressed, or that came in pieces."""
         payload = mask(memoryview(data)[start : start + size], data[start - 4 : start])
-        if first & _RSV1:
+        if first & RSV1:
             try:
                 payload = inflate(payload, self._limit)
             except InflationError as exc:
                 self._fault(exc.code, str(exc), events)
                 return
+            self._spent += len(payload) // _KIB
         if first & 0x0F == 1:
             self._text(payload, events)
         else:
@@ -226,12 +252,21 @@ class WebSocketEngine:
     # ---- reading through wsproto
 
     def _control(self, data: bytes | bytearray, start: int, end: int, head: int, size: int, events: list[WSEvent]) -> int:
-        """A control frame, whole. An overlong one goes to wsproto at once, which refuses it by its header."""
+        """Pings and Pongs as many as there are, or another control frame, whole. An overlong one wsproto refuses by its header."""
         whole = head + size if size <= MAX_CONTROL_BYTES else head
         if end - start < whole:
-            return self._keep(data, start, end, whole)
+            return self._keep(data, start, end, whole, events)
+        if data[start] in PINGS and head == 6:
+            return self._pings(data, start, end, events)
         self._ask(data[start : start + whole], events)
         return start + whole
+
+    def _pings(self, data: bytes | bytearray, start: int, end: int, events: list[WSEvent]) -> int:
+        """The short cut for lawful Pings and Pongs, also between the fragments of a message."""
+        after, latest = read_pings(data, start, end, max(_TURN - len(events) - self._spent, 1), events)
+        if latest is not None:
+            self._answer_ping(latest)
+        return after
 
     def _hand_over(self, data: bytes | bytearray, start: int, end: int, head: int, size: int, events: list[WSEvent]) -> int:
         """A data frame for wsproto: its header with what there is of its payload, up to a slice. The rest flows."""
@@ -252,6 +287,7 @@ class WebSocketEngine:
         return start + taken
 
     def _ask(self, piece: bytes | bytearray, events: list[WSEvent]) -> None:
+        self._spent += _JUDGED
         judge = self._judge
         if judge is None:
             self._inflater = None if self._terms is None else BoundedDeflate(self._limit)
@@ -277,6 +313,7 @@ class WebSocketEngine:
     def _collect(self, event: TextFrame | BytesMessage, events: list[WSEvent]) -> None:
         """One bytearray for the pieces of a message, text too: a list of tiny pieces would weigh many times their bytes."""
         message, data = self._message, event.data
+        self._spent += len(data) // _KIB
         if message or not event.message_finished:
             message += data.encode() if isinstance(data, str) else data
         if not event.message_finished:
@@ -330,7 +367,7 @@ class WebSocketEngine:
             payload = text.encode()
         except UnicodeEncodeError as exc:
             raise UnsendableText(exc.start) from exc
-        self._send(_TEXT, payload)
+        self._send(TEXT, payload)
 
     def send_bytes(self, data: bytes) -> None:
         """Queues a binary message.
@@ -338,7 +375,7 @@ class WebSocketEngine:
         Raises:
             WebSocketNotOpen: a Close went either way.
         """
-        self._send(_BINARY, data)
+        self._send(BINARY, data)
 
     def _send(self, first: int, payload: bytes) -> None:
         if not self.is_open:
@@ -347,7 +384,7 @@ class WebSocketEngine:
         if self._terms is not None and size >= _DEFLATE_FROM_BYTES:
             deflated = deflate(payload, self._terms.window_bits)
             if len(deflated) < size:
-                first, payload, size = first | _RSV1, deflated, len(deflated)
+                first, payload, size = first | RSV1, deflated, len(deflated)
         if size <= 125:
             frame = b"%c%c%b" % (first, size, payload)
         elif size <= 0xFFFF:
