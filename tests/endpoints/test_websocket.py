@@ -1,5 +1,6 @@
 """WebSocket handlers: the session begins, talks and ends as its function does."""
 
+import gc
 import logging
 from collections.abc import Callable
 from typing import Any
@@ -51,6 +52,50 @@ async def test_iteration_goes_on_past_empty_messages_and_ends_with_the_session()
     answer = await chat(count).talk("/a", ["", "0", "é"])
     assert answer.sent == ['{"got":""}', '{"got":"0"}', '{"got":"é"}']
     assert ended == [(1001, "bye")]
+
+
+@pytest.mark.parametrize("loop", ["iter_text", "iter_bytes", "iter_json"])
+async def test_a_loop_may_be_left_early_and_nothing_is_left_unclosed(loop: str) -> None:
+    left: list[Any] = []
+
+    async def first(ctx: WebSocketContext) -> None:
+        await ctx.accept()
+        async for message in getattr(ctx, loop)():
+            left.append(message)
+            break
+        left.append(await ctx.receive_text())
+
+    await chat(first).talk("/a", [b"1" if loop == "iter_bytes" else "1", "two"])
+    gc.collect()  # an async generator that is dropped here warns on trio
+    assert left == [{"iter_text": "1", "iter_bytes": b"1", "iter_json": 1}[loop], "two"]
+
+
+async def test_an_iterator_that_ended_stays_at_its_end() -> None:
+    async def drain(ctx: WebSocketContext) -> None:
+        await ctx.accept()
+        messages = ctx.iter_bytes()
+        assert [message async for message in messages] == [b"a"]
+        assert [message async for message in messages] == []
+
+    await chat(drain).talk("/a", [b"a"])
+
+
+async def test_iterating_before_accept_is_refused() -> None:
+    async def early(ctx: WebSocketContext) -> None:
+        with pytest.raises(WrongState, match="await accept"):
+            await anext(ctx.iter_text())
+
+    await chat(early).talk("/a")
+
+
+async def test_iteration_over_the_wrong_kind_closes_1003() -> None:
+    async def texts(ctx: WebSocketContext) -> None:
+        await ctx.accept()
+        async for _ in ctx.iter_text():
+            pass
+
+    (close,) = closes((await chat(texts).talk("/a", [b"x"], stays=True)).events)
+    assert close[0] == 1003
 
 
 async def test_json_is_read_from_text_and_bytes() -> None:

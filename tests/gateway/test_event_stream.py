@@ -107,6 +107,24 @@ def test_the_start_brings_what_an_event_stream_needs() -> None:
     }
 
 
+def test_a_start_may_tell_when_to_come_back() -> None:
+    head, retry = EventStream().feed({"type": "sse.start", "retry": 1500})
+    assert head["type"] == "http.response.start"
+    assert retry == {"type": "http.response.body", "body": b"retry: 1500\n\n", "more_body": True}
+
+
+def test_a_start_may_set_the_keepalive() -> None:
+    stream = EventStream()
+    stream.feed({"type": "sse.start", "keepalive": 0, "retry": None})
+    assert stream.keepalive_interval == 0
+
+
+@pytest.mark.parametrize("fields", [{"retry": -1}, {"retry": "5"}, {"retry": True}, {"keepalive": -1}, {"keepalive": "5"}])
+def test_a_start_with_wrong_fields_is_refused(fields: dict[str, Any]) -> None:
+    with pytest.raises(BadEvent):
+        EventStream().feed({"type": "sse.start", **fields})
+
+
 def test_the_start_keeps_what_the_application_gave() -> None:
     own = [(b"Content-Type", b"text/event-stream"), (b"cache-control", b"private"), (b"x-accel-buffering", b"yes"), (b"x-own", b"1")]
     (head,) = EventStream().feed({"type": "sse.start", "status": 201, "headers": own})

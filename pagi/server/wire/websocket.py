@@ -55,29 +55,9 @@ class WebSocketEngine:
     """
 
     __slots__ = (
-        "_allowed",
-        "_buffer",
-        "_deaf",
-        "_flowing",
-        "_inflater",
-        "_judge",
-        "_limit",
-        "_message",
-        "_mid_message",
-        "_needed",
-        "_ordinary",
-        "_output",
-        "_pong",
-        "_received",
-        "_slice",
-        "_spent",
-        "_terms",
-        "close_received",
-        "close_sent",
-        "is_open",
-        "queued",
-        "unread",
-    )
+        "_allowed", "_buffer", "_deaf", "_flowing", "_inflater", "_judge", "_limit", "_message", "_mid_message", "_needed", "_ordinary",
+        "_output", "_pong", "_received", "_slice", "_spent", "_terms", "close_received", "close_sent", "is_open", "queued", "unread",
+    )  # fmt: skip
 
     def __init__(self, max_message_bytes: int, extensions: Sequence[DeflateTerms] = ()) -> None:
         self._limit = max_message_bytes
@@ -194,11 +174,9 @@ class WebSocketEngine:
         if not self._mid_message:
             self._begin(bool(first & RSV1) and self._terms is not None)
         if regular and self._received + size > self._allowed:
+            over = f"message is over {self._limit} bytes; raise ws_max_message_bytes if such messages are welcome"
             why = flaw(first, second, self._mid_message, self._terms is not None)
-            if why is None:
-                self._fault(1009, f"message is over {self._limit} bytes; raise ws_max_message_bytes if such messages are welcome", events)
-            else:
-                self._fault(1002, why, events)
+            self._fault(1002 if why else 1009, why or over, events)
             return end
         if not (self._ordinary and regular and second & MASKED and self._is_cut_short(first, size)):
             return self._hand_over(data, start, end, head, size, events)
