@@ -36,7 +36,6 @@ class Service:
         self.speaks_sse = interface == "pagi" or (interface == "auto" and is_pagi(app))
         """The application may be given `sse` scopes."""
         self.new_waiter = runtime.waiter
-        self.root_path = options.serve.root_path
         self.access_log = AccessLog(options.serve.access_log_format) if options.serve.access_log else None
         self.static_lines = StaticLines(b"")
         self.failures: Callable[[BaseException], None] | None = None

@@ -8,7 +8,6 @@ from pagi.gateway.connection import ConnectionHandle, Waiter
 from pagi.gateway.reasons import ClientGone, Reason
 from pagi.gateway.transport import TransportHandle
 from pagi.gateway.types import HeaderList, Message, Send
-from pagi.server.exchanges.scope import Peer
 from pagi.server.service import Service
 from pagi.server.wire.events import Answer, Event, RequestHead
 
@@ -29,8 +28,9 @@ class Carrier(Protocol):
     """The connection, as an exchange sees it."""
 
     service: Service
-    peer: Peer
     transport: TransportHandle
+    common_scope: dict[str, Any]
+    """What every scope of this connection has in common: to be copied."""
     is_congested: bool
     """Unsent bytes reached the high mark and have not yet fallen under the low one."""
     last_read: float
@@ -188,7 +188,11 @@ class Exchange(ABC):
 
     def sent(self) -> None:
         """The operating system took the last byte of the answer."""
-        self.handle.mark_complete()
+        handle = self.handle
+        if handle.is_watched:
+            handle.mark_complete()
+        elif handle.disconnect_reason is None:
+            handle.complete = True
         self.conclude()
 
     # ---- for the conversations

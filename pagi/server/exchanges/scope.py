@@ -44,52 +44,60 @@ def _is_address(name: object) -> TypeIs[tuple[Any, ...]]:
     return isinstance(name, tuple)
 
 
-def http_scope(
-    kind: str, head: RequestHead, peer: Peer, root_path: str, state: dict[str, Any], handle: ConnectionHandle, transport: TransportHandle
-) -> dict[str, Any]:
-    """The scope of an http or sse exchange. `state` is copied, one level deep, as ASGI asks."""
-    raw_path, _, query = head.target.partition(b"?")
-    # Most paths are plain ASCII: the call alone would cost as much as the look.
-    path = raw_path.decode() if b"%" not in raw_path and raw_path.isascii() else decode_path(raw_path)
-    if root_path:
-        path = root_path + path
-        raw_path = root_path.encode() + raw_path
-    scope = {
-        "type": kind,
+def connection_scope(peer: Peer, root_path: str, transport: TransportHandle) -> dict[str, Any]:
+    """What all scopes of one connection have in common. Copying it is cheaper than naming it all for each request."""
+    scope: dict[str, Any] = {
+        "type": "http",
         "asgi": ASGI_VERSIONS,
         "pagi": PAGI_VERSIONS,
-        "http_version": head.http_version,
-        "method": head.method,
+        "http_version": "1.1",
+        "method": "GET",
         "scheme": peer.scheme,
-        "path": path,
-        "raw_path": raw_path,
-        "query_string": query,
+        "path": "",
+        "raw_path": b"",
+        "query_string": b"",
         "root_path": root_path,
-        "headers": head.headers,
+        "headers": [],
         "server": peer.server,
-        "state": state.copy(),
-        "extensions": HTTP_EXTENSIONS.copy(),
-        "pagi.connection": handle,
+        "state": {},
+        "extensions": {},
         "pagi.transport": transport,
+        "pagi.connection": None,
     }
     if peer.client is not None:
         scope["client"] = peer.client
     return scope
 
 
+def http_scope(common: dict[str, Any], kind: str, head: RequestHead, state: dict[str, Any], handle: ConnectionHandle) -> dict[str, Any]:
+    """The scope of an http or sse exchange. `state` is copied, one level deep, as ASGI asks."""
+    raw_path, _, query = head.target.partition(b"?")
+    # Most paths are plain ASCII: the call alone would cost as much as the look.
+    path = raw_path.decode() if b"%" not in raw_path and raw_path.isascii() else decode_path(raw_path)
+    scope = common.copy()
+    if root_path := scope["root_path"]:
+        path = root_path + path
+        raw_path = root_path.encode() + raw_path
+    scope["type"] = kind
+    scope["http_version"] = head.http_version
+    scope["method"] = head.method
+    scope["path"] = path
+    scope["raw_path"] = raw_path
+    scope["query_string"] = query
+    scope["headers"] = head.headers
+    scope["state"] = state.copy()
+    scope["extensions"] = HTTP_EXTENSIONS.copy()
+    scope["pagi.connection"] = handle
+    return scope
+
+
 def websocket_scope(
-    head: RequestHead,
-    subprotocols: list[str],
-    peer: Peer,
-    root_path: str,
-    state: dict[str, Any],
-    handle: ConnectionHandle,
-    transport: TransportHandle,
+    common: dict[str, Any], head: RequestHead, subprotocols: list[str], state: dict[str, Any], handle: ConnectionHandle
 ) -> dict[str, Any]:
     """The scope of a WebSocket session: no method, `ws` or `wss`, and the subprotocols the client offers."""
-    scope = http_scope("websocket", head, peer, root_path, state, handle, transport)
+    scope = http_scope(common, "websocket", head, state, handle)
     del scope["method"]
-    scope["scheme"] = "wss" if peer.scheme == "https" else "ws"
+    scope["scheme"] = "wss" if scope["scheme"] == "https" else "ws"
     scope["subprotocols"] = subprotocols
     scope["extensions"] = WEBSOCKET_EXTENSIONS.copy()
     return scope

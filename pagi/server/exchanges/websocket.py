@@ -30,15 +30,7 @@ class WebSocketExchange(Exchange):
         super().__init__(carrier, request.stream_id, request.head, "websocket")
         service = carrier.service
         options = service.options
-        self.scope = websocket_scope(
-            request.head,
-            list(handshake.subprotocols),
-            carrier.peer,
-            service.root_path,
-            service.state,
-            self.handle,
-            carrier.transport,
-        )
+        self.scope = websocket_scope(carrier.common_scope, request.head, list(handshake.subprotocols), service.state, self.handle)
         self._handshake = handshake
         self._frames: WebSocketEngine | None = None
         self._state = grammar.START["websocket"]
