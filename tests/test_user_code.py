@@ -158,7 +158,7 @@ async def test_the_sample_works_from_end_to_end() -> None:
     assert (await recorder.get("/api/lines", headers=ANN)).text == "one\n"
     assert (await recorder.talk("/api/echo", ["a"], headers=ANN)).sent == ["a"]
     stream = await recorder.stream("/api/ticks", headers={**ANN, "last-event-id": "1"})
-    assert stream.body == b"data: 1\nid: 1\nretry: 3000\n\n"
+    assert stream.body == b"retry: 3000\ndata: 1\nid: 1\n\n"
 
 
 async def test_the_guard_stands_before_every_kind() -> None:

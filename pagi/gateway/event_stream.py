@@ -12,7 +12,7 @@ from pagi.gateway.fields import BadEvent, check, unknown_event
 from pagi.gateway.grammar import DECLINE_NAMES, START, advance, is_final
 from pagi.gateway.reasons import Reason
 from pagi.gateway.types import AnyApp, HeaderList, Message, Receive, Scope, Send
-from pagi.http.event_stream import encode_comment, encode_event, encode_text
+from pagi.http.event_stream import encode_comment, encode_event, encode_retry, encode_text
 
 KEEPALIVE_SECONDS = 15.0
 """Silence after which a comment is sent, unless the application says otherwise: proxies cut idle streams at 30 to 60 s."""
@@ -88,7 +88,7 @@ class EventStream:
             self.keepalive_interval = event["keepalive"]
         events: list[Message] = [{"type": "http.response.start", "status": 200 if status is None else status, "headers": headers}]
         if event.get("retry") is not None:
-            events.append({"type": "http.response.body", "body": encode_event(None, retry=event["retry"]), "more_body": True})
+            events.append({"type": "http.response.body", "body": encode_retry(event["retry"]), "more_body": True})
         return events
 
     def _comment(self, event: Message) -> list[Message]:

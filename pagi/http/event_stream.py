@@ -208,6 +208,21 @@ def encode_comment(text: str) -> bytes:
     return _to_utf8(f":{_lines(text.removeprefix(':'), ':')}\n\n")
 
 
+def encode_retry(milliseconds: int) -> bytes:
+    """The reconnection time alone, as a line that joins the next event: clients take it over at once.
+
+    No blank line: the HTML standard dispatches nothing for a block without data, but not every client keeps to that.
+
+    >>> encode_retry(3000)
+    b'retry: 3000\\n'
+
+    Raises:
+        InvalidEvent: it is no whole number from 0.
+    """
+    _check_fields(None, None, milliseconds)
+    return b"retry: %d\n" % milliseconds
+
+
 def _lines(text: str, prefix: str) -> str:
     """`text` with its line ends made LF and `prefix` before every line but the first."""
     if "\r" in text:

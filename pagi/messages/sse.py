@@ -8,7 +8,7 @@ from typing_extensions import TypeIs
 from pagi.gateway.direct import Direct, is_direct
 from pagi.gateway.types import Receive, Scope
 from pagi.http.errors import AppError
-from pagi.http.event_stream import Event, encode, encode_comment, encode_event, encode_json, encode_text
+from pagi.http.event_stream import Event, encode, encode_comment, encode_json, encode_retry, encode_text
 from pagi.messages.channel import Channel
 from pagi.messages.request import WithBody
 from pagi.messages.response import HeadersLike, checked_status, raw_pairs
@@ -77,8 +77,7 @@ class SSE(WithBody):
         self.state = "started"
         direct.start(self._channel.passing(event))
         if self.retry_seconds is not None:
-            # A block of its own: clients take the time over and dispatch nothing (HTML standard, section 9.2.6).
-            direct.chunk(encode_event(None, retry=round(self.retry_seconds * 1000)))
+            direct.chunk(encode_retry(round(self.retry_seconds * 1000)))
 
     def _opening(self, status: int, headers: HeadersLike | None) -> dict[str, Any]:
         event: dict[str, Any] = {"type": "sse.start", "status": checked_status(status), "headers": raw_pairs(headers or ())}

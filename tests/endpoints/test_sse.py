@@ -55,7 +55,7 @@ async def test_what_is_yielded_becomes_events() -> None:
         {"type": "sse.send", "data": "[1]", "event": "list", "id": "7"},
     ]
     raw = await feed(mixed, "own").stream("/")
-    assert raw.body == b'retry: 3000\n\ndata: text\n\ndata: red\n\ndata: {"n":1}\n\nevent: list\ndata: [1]\nid: 7\n\n'
+    assert raw.body == b'retry: 3000\ndata: text\n\ndata: red\n\ndata: {"n":1}\n\nevent: list\ndata: [1]\nid: 7\n\n'
 
 
 async def test_the_stream_ends_with_its_generator(server: Server) -> None:
@@ -91,7 +91,7 @@ async def test_an_events_own_retry_counts() -> None:
         yield Event("a", retry=9)
 
     answer = await feed(own, "own").stream("/")
-    assert answer.body == b"retry: 3000\n\ndata: a\nretry: 9\n\n"
+    assert answer.body == b"retry: 3000\ndata: a\nretry: 9\n\n"
 
 
 async def test_a_keepalive_is_asked_for_with_the_start(server: Server) -> None:

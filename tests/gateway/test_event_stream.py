@@ -110,7 +110,7 @@ def test_the_start_brings_what_an_event_stream_needs() -> None:
 def test_a_start_may_tell_when_to_come_back() -> None:
     head, retry = EventStream().feed({"type": "sse.start", "retry": 1500})
     assert head["type"] == "http.response.start"
-    assert retry == {"type": "http.response.body", "body": b"retry: 1500\n\n", "more_body": True}
+    assert retry == {"type": "http.response.body", "body": b"retry: 1500\n", "more_body": True}
 
 
 def test_a_start_may_set_the_keepalive() -> None:

@@ -8,7 +8,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pagi.http.errors import AppError, PeerError
-from pagi.http.event_stream import Decoder, Event, EventTooLarge, InvalidEvent, encode, encode_comment, encode_event
+from pagi.http.event_stream import (
+    Decoder,
+    Event,
+    EventTooLarge,
+    InvalidEvent,
+    encode,
+    encode_comment,
+    encode_event,
+    encode_json,
+    encode_retry,
+    encode_text,
+)
 
 
 @pytest.mark.parametrize(
@@ -60,6 +71,33 @@ def test_text_goes_as_it_is_and_the_rest_as_json(event: Event[object], wire: byt
     assert encode_event(event.text, event.event) == wire
 
 
+@pytest.mark.parametrize(("text", "wire"), [("a", b"data: a\n\n"), ("", b"data: \n\n"), ("a\r\nb\rc", b"data: a\ndata: b\ndata: c\n\n")])
+def test_text_alone_is_an_event(text: str, wire: bytes) -> None:
+    assert encode_text(text) == encode(Event(text)) == wire
+
+
+def test_json_already_written_is_an_event_whatever_its_lines() -> None:
+    assert encode_json(b"[1]") == b"data: [1]\n\n"
+    assert encode_json(b"[\r\n1]") == b"data: [\ndata: 1]\n\n"
+
+
+def test_another_encoder_may_write_the_json() -> None:
+    def upper(value: object) -> bytes:
+        return str(value).upper().encode()
+
+    assert encode(Event(["a"]), upper) == b"data: ['A']\n\n"
+    assert encode(Event(["a"], id="1"), upper) == b"data: ['A']\nid: 1\n\n"
+    assert encode(Event("a", id="1"), upper) == b"data: a\nid: 1\n\n"
+
+
+def test_a_retry_alone_counts_at_once_and_is_no_event() -> None:
+    decoder = Decoder()
+    assert (decoder.feed(encode_retry(3000)), decoder.retry) == ([], 3000)
+    assert [event.text for event in decoder.feed(encode_text("a"))] == ["a"]
+    with pytest.raises(InvalidEvent, match="whole milliseconds"):
+        encode_retry(-1)
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
@@ -93,7 +131,13 @@ def test_data_without_json_form_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    "encoded", [lambda: encode_event("\ud800"), lambda: encode_comment("\ud800"), lambda: encode_event("x", id="\ud800")]
+    "encoded",
+    [
+        lambda: encode_event("\ud800"),
+        lambda: encode(Event("\ud800")),
+        lambda: encode_comment("\ud800"),
+        lambda: encode_event("x", id="\ud800"),
+    ],
 )
 def test_a_lone_surrogate_is_refused(encoded: Any) -> None:
     with pytest.raises(InvalidEvent, match="surrogate"):

@@ -6,12 +6,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from pagi import HTML, JSON, FileResponse, HTTPException, Redirect, Response, ResponseBuilder, SentResponse, Stream, Text
+from pagi import HTML, JSON, App, FileResponse, HTTPException, Redirect, Response, ResponseBuilder, SentResponse, Stream, Text
 from pagi.gateway.types import Message
 from pagi.http.headers import InvalidHeader
 from pagi.messages.problems import problem
 from pagi.messages.response import AlreadySent
 from pagi.messages.stream import NotAChunk
+from tests.recorder import Recorder, Server
 
 pytestmark = pytest.mark.anyio
 
@@ -126,6 +127,22 @@ async def test_a_stream_goes_out_piece_by_piece() -> None:
     events = await delivered(stream)
     assert [event.get("body") for event in events] == [None, b"a", b"b", b""]
     assert events[0]["headers"] == [(b"content-type", b"text/plain; charset=utf-8")]
+
+
+@pytest.mark.parametrize("server", ["own", "wrapped"])
+async def test_a_stream_is_the_same_with_the_servers_plain_calls(server: Server) -> None:
+    app = App()
+
+    @app.get("/")
+    async def pieces() -> AsyncIterator[Any]:
+        for piece in ("a", b"b", "", bytearray(b"c"), "\u00e9"):
+            yield piece
+
+    answer = await Recorder(app, server).get("/")
+    assert (answer.status, answer.text) == (200, "abc\u00e9")
+    assert answer.raw_headers == [(b"content-type", b"text/plain; charset=utf-8")]
+    assert answer.events[-1] == {"type": "http.response.body", "body": b""}
+    assert bool(answer.of("chunk")) is (server == "own")
 
 
 async def test_a_stream_of_nothing_is_an_empty_body() -> None:

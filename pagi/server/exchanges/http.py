@@ -118,7 +118,10 @@ class HTTPExchange(Exchange):
             self._enter(state)
         else:
             for translated in self._event_stream().feed(event):
-                self._start(translated)
+                if translated["type"] == "http.response.start":
+                    self._start(translated)
+                else:
+                    self._data(translated["body"])
 
     def chunk(self, data: bytes) -> bool:
         """See `Direct.chunk`."""
@@ -189,7 +192,10 @@ class HTTPExchange(Exchange):
         size = len(body)
         if not size:
             return False
-        self._count(size)
+        if self._left is not None:
+            self._count(size)
+        else:
+            self.bytes_sent += size
         if self._unspilled:
             self._unspilled.append(body)
         else:

@@ -214,15 +214,15 @@ class WebSocketExchange(Exchange):
 
     def body_received(self, data: bytes) -> None:
         frames = self._frames
-        if frames is None or self._peer_done:
+        if frames is None:
             return
         if frames.unread:
-            frames.unread += data  # it was on its way when the reading paused
-        else:
-            self._read(frames, data)
-
-    def _read(self, frames: WebSocketEngine, data: bytes) -> None:
-        """One turn. What it leaves unread is read in later ones, between which everybody else runs, as the inbox drains."""
+            if data:
+                frames.unread += data  # it was on its way when the reading paused
+                return
+        elif self._peer_done:
+            return
+        # One turn. What it leaves unread is read in later ones, between which everybody else runs, as the inbox drains.
         self._replied = False
         was_done = self._peer_done
         for event in frames.receive(data):
@@ -251,9 +251,8 @@ class WebSocketExchange(Exchange):
             self.carrier.service.runtime.soon(self._go_on)
 
     def _go_on(self) -> None:
-        frames = self._opened()
-        self._read(frames, b"")
-        if frames.unread:
+        self.body_received(b"")
+        if self._opened().unread:
             return
         self.carrier.took(self, 0)
         if self._input_over and not self._peer_done:

@@ -88,8 +88,7 @@ class Spare:
         if self._adopted is None:
             return
         steps, context, awaited = self._adopted
-        self._adopted = None
-        del wanted  # a stream may go on for hours: it keeps only what it needs
+        del self, wanted  # a stream may go on for hours: it keeps only what it needs
         await _go_on(steps, context, awaited, cancelled)
 
 

@@ -16,25 +16,28 @@ from pagi.server.transports.adoption import Adopter
 class FutureWaiter:
     """A one-shot event on an asyncio loop. Every waiting task has a future of its own: cancelling one leaves the others waiting."""
 
-    __slots__ = ("_futures", "_is_set", "_loop")
+    __slots__ = ("_future", "_is_set", "_loop", "_others")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._is_set = False
-        self._futures: list[asyncio.Future[None]] = []
+        self._future: asyncio.Future[None] | None = None
+        self._others: list[asyncio.Future[None]] | None = None
 
     def set(self) -> None:
         self._is_set = True
-        for future in self._futures:
-            if not future.done():
+        for future in (self._future, *(self._others or ())):
+            if future is not None and not future.done():
                 future.set_result(None)
 
     def wait(self) -> Awaitable[None]:
         future = self._loop.create_future()
         if self._is_set:
             future.set_result(None)
+        elif self._future is None:
+            self._future = future
         else:
-            self._futures.append(future)
+            self._others = [*(self._others or ()), future]
         return future
 
 
@@ -78,14 +81,12 @@ class AsyncioRuntime:
 class ProtocolLine(asyncio.Protocol):
     """One accepted socket: what asyncio tells goes to the `Connection`, what that writes goes to the transport."""
 
-    __slots__ = ("_connection", "_flushes", "_lingering", "_loop", "_marks", "_on_lost", "_service", "_transport")
+    __slots__ = ("_connection", "_flushes", "_lingering", "_loop", "_marks", "_service", "_transport")
 
-    def __init__(self, service: Service, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, service: Service, loop: asyncio.AbstractEventLoop, marks: tuple[int, int]) -> None:
         self._service = service
         self._loop = loop
-        flow = service.options.flow
-        # asyncio's mark must be exceeded, ours is reached: so uvloop also writes 64 KiB at once instead of queueing them.
-        self._marks = (max(flow.high_water_bytes - 1, 0), max(min(flow.low_water_bytes, flow.high_water_bytes - 1), 0))
+        self._marks = marks
         self._flushes: list[Callable[[], None]] | None = None
         self._lingering: int | None = None
         self._connection: Connection | None = None
@@ -190,8 +191,12 @@ class AsyncioTransport:
 
     async def listen(self, service: Service, sockets: list[socket.socket]) -> None:
         """Accepts from now on."""
+        flow = service.options.flow
+        # asyncio's mark must be exceeded, ours is reached: so uvloop also writes 64 KiB at once instead of queueing them.
+        high = max(flow.high_water_bytes - 1, 0)
+        marks = high, min(flow.low_water_bytes, high)
         for opened in sockets:
-            server = await self._loop.create_server(lambda: ProtocolLine(service, self._loop), sock=opened)
+            server = await self._loop.create_server(lambda: ProtocolLine(service, self._loop, marks), sock=opened)
             self._servers.append(server)
 
     async def stop_listening(self) -> None:

@@ -2,11 +2,8 @@
 
 from collections.abc import Sequence
 
+from wsproto import events as lib
 from wsproto.connection import Connection, ConnectionState, ConnectionType
-from wsproto.events import BytesMessage, CloseConnection
-from wsproto.events import Ping as PingFrame
-from wsproto.events import Pong as PongFrame
-from wsproto.events import TextMessage as TextFrame
 
 from pagi.server.wire.control_frames import EMPTY_CLOSE, MAX_CONTROL_BYTES, PINGS, close_frame, ping_frame, pong_frame, read_pings
 from pagi.server.wire.deflate import BoundedDeflate, DeflateTerms, InflationError, deflate, inflate
@@ -29,10 +26,10 @@ _KIB = 1024
 _PLAIN = (TEXT, BINARY)
 _COMPRESSED = (TEXT | RSV1, BINARY | RSV1)
 
-# What one call of `receive` gets to, in frames that cost about 1 microsecond. One that wsproto judges costs ten, and so much
-# again is charged for every KiB that inflation makes: about 10 ms at worst, and 1,024 messages.
+# What one call of `receive` gets to, in frames of a microsecond. A piece for wsproto costs ten times that, and a KiB of its
+# output or of inflation is charged like a frame: a few ms and 1,024 messages, or little more than 1 MiB that was inflated.
 _TURN = 1024
-_JUDGED = 4
+_JUDGED = 9
 # What wsproto gets of a long frame at a time. A compressed slice may grow a thousandfold on its way through, so it is shorter.
 _SLICE_BYTES = 16 * _KIB
 _COMPRESSED_SLICE_BYTES = 4 * _KIB
@@ -105,7 +102,7 @@ class WebSocketEngine:
         if self._buffer is not None:
             start = self._top_up(self._buffer, data, events)
         while start < end:
-            if len(events) + self._spent >= _TURN:
+            if start and len(events) + self._spent >= _TURN:
                 self.unread = b"" if self._deaf else data[start:]
                 break
             # The ordinary, short enough for a length of one byte: most frames there are, so no call is spent on them.
@@ -273,22 +270,22 @@ class WebSocketEngine:
         judge.receive_data(bytes(piece))
         for event in judge.events():
             match event:
-                case TextFrame() | BytesMessage():
+                case lib.TextMessage() | lib.BytesMessage():
                     self._collect(event, events)
-                case PingFrame():
+                case lib.Ping():
                     self._answer_ping(event.payload)
                     events.append(Ping(event.payload))
-                case PongFrame():
+                case lib.Pong():
                     events.append(Pong(event.payload))
-                case CloseConnection() if judge.state is ConnectionState.REMOTE_CLOSING:
+                case lib.CloseConnection() if judge.state is ConnectionState.REMOTE_CLOSING:
                     self._peer_closed(event, events)
-                case CloseConnection():
+                case lib.CloseConnection():
                     refusal = self._inflater.error if self._inflater is not None else None
                     self._fault(int(event.code), refusal or event.reason or "", events)
                 case _:  # pragma: no cover
                     raise AssertionError(f"wsproto gave an event that no frame leads to: {event!r}")
 
-    def _collect(self, event: TextFrame | BytesMessage, events: list[WSEvent]) -> None:
+    def _collect(self, event: lib.TextMessage | lib.BytesMessage, events: list[WSEvent]) -> None:
         """One bytearray for the pieces of a message, text too: a list of tiny pieces would weigh many times their bytes."""
         message, data = self._message, event.data
         self._spent += len(data) // _KIB
@@ -315,7 +312,7 @@ class WebSocketEngine:
             self._pong = pong_frame(payload)
             self.queued += len(self._pong)
 
-    def _peer_closed(self, event: CloseConnection, events: list[WSEvent]) -> None:
+    def _peer_closed(self, event: lib.CloseConnection, events: list[WSEvent]) -> None:
         code, reason = int(event.code), event.reason or ""
         self.close_received = True
         events.append(Closed(code, reason))
