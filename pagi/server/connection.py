@@ -7,7 +7,7 @@ from pagi.gateway.reasons import Reason
 from pagi.gateway.transport import TransportHandle
 from pagi.server.exchanges.base import FLUSH_BYTES, PLAIN, Exchange
 from pagi.server.exchanges.http import HTTPExchange
-from pagi.server.exchanges.scope import Peer, connection_scope
+from pagi.server.exchanges.scope import Peer
 from pagi.server.exchanges.websocket import WebSocketExchange
 from pagi.server.runtime import Line
 from pagi.server.service import Service
@@ -30,7 +30,7 @@ class Connection:
 
     __slots__ = (
         "_congested_waiters", "_exchange_waits", "_exchanges", "_flush_due", "_head_since", "_idle_since", "_line",
-        "_lost_at", "_progress", "_progress_at", "_starting", "_unspilled", "_written", "collected_bytes", "common_scope", "engine",
+        "_lost_at", "_progress", "_progress_at", "_starting", "_unspilled", "_written", "collected_bytes", "engine",
         "flush_at", "is_congested", "last_read", "peer", "reading_paused", "service", "transport", "unyielded_bytes",
         "unyielded_events",
     )  # fmt: skip
@@ -41,7 +41,6 @@ class Connection:
         self.peer = peer
         self.engine: Engine = HTTP1Engine(options.http1, service.static_lines, options.body.drain_bytes)
         self.transport = TransportHandle(self._buffered, options.flow.high_water_bytes, options.flow.low_water_bytes)
-        self.common_scope = connection_scope(peer, options.serve.root_path, self.transport)
         self.is_congested = False
         self.collected_bytes = self.unyielded_bytes = self.unyielded_events = 0
         self.flush_at = min(FLUSH_BYTES, options.flow.high_water_bytes)
@@ -288,7 +287,6 @@ class Connection:
                 self._refuse(handshake.status, handshake.detail, list(handshake.headers))
                 return
             exchange = WebSocketExchange(self, request, handshake)
-            self.common_scope = {}  # a tunnel is an HTTP/1.1 connection's last exchange, and may be idle for hours
         self._exchanges[request.stream_id] = exchange
         if service.closing_deadline is not None:
             self.engine.close_after()

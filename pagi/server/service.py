@@ -10,6 +10,7 @@ from pagi.gateway.types import AnyApp
 from pagi.http.dates import http_date
 from pagi.server.access_log import AccessLog
 from pagi.server.deadlines import Sweeper, sweep_period
+from pagi.server.exchanges.scope import Peer, common_scope
 from pagi.server.options import ServerOptions
 from pagi.server.runtime import Runtime
 from pagi.server.wire.head_writer import StaticLines
@@ -42,6 +43,8 @@ class Service:
         """Told each error that an application or an exchange failed with, beside the log."""
         self.connections: set[Member] = set()
         self.closing_deadline: float | None = None
+        self._common_scopes: dict[tuple[str, int | None], dict[str, Any]] = {}
+        """By the listener's address; a host that listens on all of its addresses has as many."""
         self._quiet: Waiter | None = None
         self._sweeper = Sweeper(runtime, sweep_period(options), self._sweep)
         self._second = 0
@@ -61,6 +64,13 @@ class Service:
         """As many connections are open as may be."""
         limit = self.options.listen.max_connections
         return limit > 0 and len(self.connections) >= limit
+
+    def common_scope(self, peer: Peer) -> dict[str, Any]:
+        """What the scopes of this peer's listener have in common: to be copied, not changed."""
+        scope = self._common_scopes.get(peer.server)
+        if scope is None:
+            scope = self._common_scopes[peer.server] = common_scope(peer, self.options.serve.root_path)
+        return scope
 
     def forget(self, connection: Member) -> None:
         """The connection is lost and its last exchange is over."""

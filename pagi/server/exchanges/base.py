@@ -8,6 +8,7 @@ from pagi.gateway.connection import ConnectionHandle, Waiter
 from pagi.gateway.reasons import ClientGone, Reason
 from pagi.gateway.transport import TransportHandle
 from pagi.gateway.types import HeaderList, Message, Send
+from pagi.server.exchanges.scope import Peer
 from pagi.server.service import Service
 from pagi.server.wire.events import Answer, Event, RequestHead
 
@@ -28,9 +29,8 @@ class Carrier(Protocol):
     """The connection, as an exchange sees it."""
 
     service: Service
+    peer: Peer
     transport: TransportHandle
-    common_scope: dict[str, Any]
-    """What every scope of this connection has in common: to be copied."""
     is_congested: bool
     """Unsent bytes reached the high mark and have not yet fallen under the low one."""
     last_read: float

@@ -34,7 +34,9 @@ class HTTPExchange(Exchange):
         head = request.head
         service = carrier.service
         super().__init__(carrier, request.stream_id, head, "sse" if head.accepts_events and service.speaks_sse else "http")
-        self.scope = http_scope(carrier.common_scope, self.kind, head, service.state, self.handle)
+        self.scope = http_scope(
+            service.common_scope(carrier.peer), carrier.peer, self.kind, head, service.state, self.handle, carrier.transport
+        )
         if request.complete:
             self._body: bytes | None = request.body
             """The whole body, until it was handed over. Most have one: only others need an `Inbox`."""

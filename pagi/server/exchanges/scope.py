@@ -44,8 +44,8 @@ def _is_address(name: object) -> TypeIs[tuple[Any, ...]]:
     return isinstance(name, tuple)
 
 
-def connection_scope(peer: Peer, root_path: str, transport: TransportHandle) -> dict[str, Any]:
-    """What all scopes of one connection have in common. Copying it is cheaper than naming it all for each request."""
+def common_scope(peer: Peer, root_path: str) -> dict[str, Any]:
+    """What all scopes of one listener have in common. Copying it is cheaper than naming it all for each request."""
     scope: dict[str, Any] = {
         "type": "http",
         "asgi": ASGI_VERSIONS,
@@ -57,19 +57,27 @@ def connection_scope(peer: Peer, root_path: str, transport: TransportHandle) -> 
         "raw_path": b"",
         "query_string": b"",
         "root_path": root_path,
-        "headers": [],
+        "headers": None,
         "server": peer.server,
-        "state": {},
-        "extensions": {},
-        "pagi.transport": transport,
+        "state": None,
+        "extensions": None,
+        "pagi.transport": None,
         "pagi.connection": None,
     }
     if peer.client is not None:
-        scope["client"] = peer.client
+        scope["client"] = None
     return scope
 
 
-def http_scope(common: dict[str, Any], kind: str, head: RequestHead, state: dict[str, Any], handle: ConnectionHandle) -> dict[str, Any]:
+def http_scope(
+    common: dict[str, Any],
+    peer: Peer,
+    kind: str,
+    head: RequestHead,
+    state: dict[str, Any],
+    handle: ConnectionHandle,
+    transport: TransportHandle,
+) -> dict[str, Any]:
     """The scope of an http or sse exchange. `state` is copied, one level deep, as ASGI asks."""
     raw_path, _, query = head.target.partition(b"?")
     # Most paths are plain ASCII: the call alone would cost as much as the look.
@@ -88,14 +96,23 @@ def http_scope(common: dict[str, Any], kind: str, head: RequestHead, state: dict
     scope["state"] = state.copy()
     scope["extensions"] = HTTP_EXTENSIONS.copy()
     scope["pagi.connection"] = handle
+    scope["pagi.transport"] = transport
+    if peer.client is not None:
+        scope["client"] = peer.client
     return scope
 
 
 def websocket_scope(
-    common: dict[str, Any], head: RequestHead, subprotocols: list[str], state: dict[str, Any], handle: ConnectionHandle
+    common: dict[str, Any],
+    peer: Peer,
+    head: RequestHead,
+    subprotocols: list[str],
+    state: dict[str, Any],
+    handle: ConnectionHandle,
+    transport: TransportHandle,
 ) -> dict[str, Any]:
     """The scope of a WebSocket session: no method, `ws` or `wss`, and the subprotocols the client offers."""
-    scope = http_scope(common, "websocket", head, state, handle)
+    scope = http_scope(common, peer, "websocket", head, state, handle, transport)
     del scope["method"]
     scope["scheme"] = "wss" if scope["scheme"] == "https" else "ws"
     scope["subprotocols"] = subprotocols

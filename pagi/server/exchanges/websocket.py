@@ -30,7 +30,15 @@ class WebSocketExchange(Exchange):
         super().__init__(carrier, request.stream_id, request.head, "websocket")
         service = carrier.service
         options = service.options
-        self.scope = websocket_scope(carrier.common_scope, request.head, list(handshake.subprotocols), service.state, self.handle)
+        self.scope = websocket_scope(
+            service.common_scope(carrier.peer),
+            carrier.peer,
+            request.head,
+            list(handshake.subprotocols),
+            service.state,
+            self.handle,
+            carrier.transport,
+        )
         self._handshake = handshake
         self._frames: WebSocketEngine | None = None
         self._state = grammar.START["websocket"]
