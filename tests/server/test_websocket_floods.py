@@ -195,7 +195,11 @@ async def test_a_reset_behind_a_flood_ends_the_session() -> None:
 
 async def a_line_that_reads_on(monkeypatch: pytest.MonkeyPatch, last: bytes) -> tuple[Sink, bytes]:
     """What comes of a flood in three reads and the end of input, on a line where pausing comes too late for all of them."""
-    monkeypatch.setattr(MemoryLine, "pause_reading", lambda line: None)
+
+    def pause_too_late(line: MemoryLine) -> None:
+        del line
+
+    monkeypatch.setattr(MemoryLine, "pause_reading", pause_too_late)
     app = Sink()
     async with TestClient(app, lifespan="off") as client:
         wire = client.connect()

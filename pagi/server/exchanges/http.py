@@ -1,10 +1,8 @@
 """One HTTP request and its answer, of kind `http` or `sse`, whatever the framing."""
 
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Callable
 
 from pagi.gateway import grammar
-from pagi.gateway.direct import Timer
 from pagi.gateway.file_body import send_file
 from pagi.gateway.reasons import ClientGone, Reason
 from pagi.gateway.types import HeaderList, Message
@@ -12,7 +10,9 @@ from pagi.http.errors import AppError
 from pagi.server.exchanges.base import FLUSH_BYTES, PLAIN, YIELD_EVENTS, Carrier, Exchange
 from pagi.server.exchanges.inbox import Inbox
 from pagi.server.exchanges.scope import http_scope
+from pagi.server.exchanges.sender import Sender
 from pagi.server.exchanges.sse import ServedStream
+from pagi.server.runtime import Timer
 from pagi.server.wire.events import Answer, InformationalHead, Request, ResponseData, ResponseEnd, ResponseHead
 from pagi.server.wire.head_writer import WrongContentLength
 
@@ -56,7 +56,7 @@ class HTTPExchange(Exchange):
 
     # ---- what the application sends
 
-    def sender(self) -> "Sender":
+    def sender(self) -> Sender:
         return Sender(self)
 
     def settle(self, kind: str) -> None:
@@ -109,6 +109,11 @@ class HTTPExchange(Exchange):
             for translated in stream.feed(event):
                 await self._deliver(translated, trailers_follow=stream.awaits_trailers)
 
+    def after(self, seconds: float, fn: Callable[[], None]) -> Timer:
+        """See `Direct.after`."""
+        runtime = self.carrier.service.runtime
+        return runtime.at(runtime.now() + seconds, fn)
+
     def start(self, event: Message) -> None:
         """See `Direct.start`."""
         if self.handle.disconnect_reason is not None:
@@ -147,7 +152,7 @@ class HTTPExchange(Exchange):
         return self._stream
 
     def _start(self, event: Message) -> None:
-        headers = list(event.get("headers") or ())
+        headers: HeaderList = list(event.get("headers") or ())
         self.carrier.send(ResponseHead(self.stream_id, event["status"], headers, bool(event.get("trailers"))))
         self.handle.response_started = True
         self.status = event["status"]
@@ -393,34 +398,3 @@ class HTTPExchange(Exchange):
         if self.handle.is_connected and not self._answered and not self.carrier.is_congested:
             self._data(event["body"])
             self.carrier.flush()
-
-
-class Sender:
-    """What the application gets as `send` (see `Direct`). It has nothing but these calls: the exchange is not the application's."""
-
-    __slots__ = ("_exchange",)
-
-    def __init__(self, exchange: HTTPExchange) -> None:
-        self._exchange = exchange
-
-    def __call__(self, event: Message) -> Coroutine[Any, Any, None]:
-        return self._exchange.send(event)
-
-    def full(self, status: int, headers: HeaderList, body: bytes) -> None:
-        self._exchange.send_full(status, headers, body)
-
-    def settle(self, kind: str) -> None:
-        self._exchange.settle(kind)
-
-    def start(self, event: Message) -> None:
-        self._exchange.start(event)
-
-    def chunk(self, data: bytes) -> bool:
-        return self._exchange.chunk(data)
-
-    def pace(self) -> Coroutine[Any, Any, None]:
-        return self._exchange.pace()
-
-    def after(self, seconds: float, fn: Callable[[], None]) -> Timer:
-        runtime = self._exchange.carrier.service.runtime
-        return runtime.at(runtime.now() + seconds, fn)

@@ -36,7 +36,7 @@ class Adopter:
     def _start_eagerly(self, work: Work) -> asyncio.Task[None] | None:
         if asyncio.current_task(self._loop) is not None:
             return self._loop.create_task(work())  # started by another exchange: pipelined ones must not nest
-        task = asyncio.Task(work(), loop=self._loop, eager_start=True)  # type: ignore[call-arg]
+        task: asyncio.Task[None] = asyncio.Task(work(), loop=self._loop, eager_start=True)  # type: ignore[call-arg]
         return None if task.done() else task
 
     def _start_in_place(self, work: Work) -> asyncio.Task[None] | None:
