@@ -47,6 +47,9 @@ class AsyncioRuntime:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self.now: Callable[[], float] = loop.time
+        self._soon: list[Callable[[], None]] = []
+        self._writers: list[Callable[[], None]] = []
+        self._tick_ends = False
         self._adopter = Adopter(loop)
         self._start = self._adopter.start
 
@@ -63,10 +66,33 @@ class AsyncioRuntime:
         return asyncio.sleep(0)
 
     def soon(self, fn: Callable[[], None]) -> None:
-        self._loop.call_soon(fn)
+        self._soon.append(fn)
+        if not self._tick_ends:
+            self._tick_ends = True
+            self._loop.call_soon(self._end_tick)
+
+    def write_soon(self, write: Callable[[], None]) -> None:
+        """Calls `write` at the end of this tick, after all that `soon` asked for, and in a row with all other writes.
+
+        A write wakes its reader, which is the dearest part of it: 2 us of 20 for a small answer to a client on the same machine,
+        which is awake already for the second.
+        """
+        self._writers.append(write)
+        if not self._tick_ends:
+            self._tick_ends = True
+            self._loop.call_soon(self._end_tick)
 
     def at(self, deadline: float, fn: Callable[[], None]) -> Timer:
         return self._loop.call_at(deadline, fn)
+
+    def _end_tick(self) -> None:
+        calls, self._soon = self._soon, []
+        for fn in calls:
+            fn()
+        self._tick_ends = False
+        writers, self._writers = self._writers, []
+        for write in writers:
+            write()
 
     async def cancel(self, tasks: list[object], grace_seconds: float) -> int:
         running = [task for task in cast(list[asyncio.Task[None] | None], tasks) if task is not None and not task.done()]
@@ -81,9 +107,11 @@ class AsyncioRuntime:
 class ProtocolLine(asyncio.Protocol):
     """One accepted socket: what asyncio tells goes to the `Connection`, what that writes goes to the transport."""
 
-    __slots__ = ("_connection", "_flushes", "_lingering", "_loop", "_marks", "_service", "_transport")
+    __slots__ = ("_connection", "_due", "_flushes", "_lingering", "_loop", "_marks", "_runtime", "_service", "_transport")
 
-    def __init__(self, service: Service, loop: asyncio.AbstractEventLoop, marks: tuple[int, int]) -> None:
+    def __init__(self, service: Service, loop: asyncio.AbstractEventLoop, marks: tuple[int, int], runtime: AsyncioRuntime) -> None:
+        self._runtime = runtime
+        self._due: list[bytes] | None = None
         self._service = service
         self._loop = loop
         self._marks = marks
@@ -141,13 +169,25 @@ class ProtocolLine(asyncio.Protocol):
     # ---- what the connection asks (see `Line`)
 
     def write(self, parts: list[bytes]) -> None:
-        if len(parts) == 1:
-            self._transport.write(parts[0])
+        if len(parts) > 1 or len(parts[0]) > self._marks[0] // 4 or self._due is not None:
+            self._due = parts if self._due is None else self._due + parts
+            self._write_due()  # much of it: it waits for nobody, and may have to wait by itself
         else:
-            self._transport.writelines(parts)
+            self._due = parts
+            self._runtime.write_soon(self._write_due)
+
+    def _write_due(self) -> None:
+        """Hands what was collected in this tick to the operating system."""
+        parts, self._due = self._due, None
+        if parts:
+            if len(parts) == 1:
+                self._transport.write(parts[0])
+            else:
+                self._transport.writelines(parts)
 
     def buffered(self) -> int:
-        return self._transport.get_write_buffer_size()
+        size = self._transport.get_write_buffer_size()
+        return size + sum(map(len, self._due)) if self._due else size
 
     def pause_reading(self) -> None:
         self._transport.pause_reading()
@@ -157,6 +197,7 @@ class ProtocolLine(asyncio.Protocol):
             self._transport.resume_reading()
 
     def when_sent(self, fn: Callable[[], None]) -> None:
+        self._write_due()
         if not self._transport.get_write_buffer_size():
             fn()
         elif self._flushes is not None:
@@ -169,6 +210,7 @@ class ProtocolLine(asyncio.Protocol):
     def close(self, *, linger: bool = False) -> None:
         if self._lingering is not None or self._transport.is_closing():
             return
+        self._write_due()
         if linger and self._transport.can_write_eof():
             self._lingering = LINGER_BYTES
             self._transport.write_eof()
@@ -196,7 +238,7 @@ class AsyncioTransport:
         high = max(flow.high_water_bytes - 1, 0)
         marks = high, min(flow.low_water_bytes, high)
         for opened in sockets:
-            server = await self._loop.create_server(lambda: ProtocolLine(service, self._loop, marks), sock=opened)
+            server = await self._loop.create_server(lambda: ProtocolLine(service, self._loop, marks, self.runtime), sock=opened)
             self._servers.append(server)
 
     async def stop_listening(self) -> None:
