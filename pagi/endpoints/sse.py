@@ -123,10 +123,11 @@ async def run(handler: Callable[..., Any], call: Call, life: Life) -> Response:
                             await sse.send(item)
                     else:
                         # As `sse.send`, without a coroutine for each event: they come in bursts.
+                        take, encoded = direct.chunk, sse.encoded
                         async for item in events:
                             if sse.state != "started":
                                 life.begin(direct)
-                            if direct.chunk(sse.encoded(item)):
+                            if take(encoded(item)):
                                 await direct.pace()
                 finally:
                     close = getattr(events, "aclose", None)

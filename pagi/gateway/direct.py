@@ -39,8 +39,12 @@ class Direct(Protocol):
         """Takes an `http.response.start` or `sse.start`."""
         ...
 
-    def chunk(self, data: bytes) -> bool:
-        """Takes bytes of a body that was started and goes on: of a stream, or of events already encoded. True: it is time for `pace`."""
+    @property
+    def chunk(self) -> Callable[[bytes], bool]:
+        """Takes bytes of a body that was started and goes on: of a stream, or of events already encoded. True: it is time for `pace`.
+
+        Whoever has many takes it once: `chunk = send.chunk`.
+        """
         ...
 
     async def pace(self) -> None:

@@ -82,10 +82,11 @@ class Stream(Response):
         first = self._first or b""
         if is_direct(send):
             send.start({"type": "http.response.start", "status": status, "headers": raw_headers})
-            if send.chunk(first):
+            take = send.chunk
+            if take(first):
                 await send.pace()
             async for chunk in self._iterator:
-                if send.chunk(chunk if chunk.__class__ is bytes else as_chunk(chunk)):
+                if take(chunk if chunk.__class__ is bytes else as_chunk(chunk)):
                     await send.pace()
             await send({"type": "http.response.body", "body": b""})
             return

@@ -30,7 +30,7 @@ class Connection:
 
     __slots__ = (
         "_congested_waiters", "_exchange_waits", "_exchanges", "_flush_due", "_head_since", "_idle_since", "_line",
-        "_lost_at", "_progress", "_progress_at", "_starting", "_unspilled", "_written", "collected_bytes", "engine",
+        "_lost_at", "_progress", "_progress_at", "_starting", "_unspilled", "_written", "engine",
         "flush_at", "is_congested", "last_read", "peer", "reading_paused", "service", "transport", "unyielded_bytes",
         "unyielded_events",
     )  # fmt: skip
@@ -42,7 +42,7 @@ class Connection:
         self.engine: Engine = HTTP1Engine(options.http1, service.static_lines, options.body.drain_bytes)
         self.transport = TransportHandle(self._buffered, options.flow.high_water_bytes, options.flow.low_water_bytes)
         self.is_congested = False
-        self.collected_bytes = self.unyielded_bytes = self.unyielded_events = 0
+        self.unyielded_bytes = self.unyielded_events = 0
         self.flush_at = min(FLUSH_BYTES, options.flow.high_water_bytes)
         self._line = line
         self._exchanges: dict[int, Exchange] = {}

@@ -1,12 +1,15 @@
 """The two seams under a connection: its wire, and the loop. Met by asyncio, by anyio streams and by the test client."""
 
+import logging
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Protocol
 
 from pagi.gateway.connection import Waiter
 from pagi.gateway.direct import Timer
 
-__all__ = ["Line", "Runtime", "Timer", "Waiter"]
+__all__ = ["Line", "Runtime", "Timer", "Waiter", "call_all"]
+
+log = logging.getLogger("pagi.server")
 
 
 class Line(Protocol):
@@ -72,3 +75,12 @@ class Runtime(Protocol):
         ...
 
     def at(self, deadline: float, fn: Callable[[], None]) -> Timer: ...
+
+
+def call_all(calls: list[Callable[[], None]]) -> None:
+    """Calls each. One that fails, by a fault of the server's own, is logged: the connections behind the others are not to suffer."""
+    for fn in calls:
+        try:
+            fn()
+        except Exception:
+            log.exception("the server failed at the end of a tick: %r", fn)

@@ -36,10 +36,8 @@ class Carrier(Protocol):
     last_read: float
     """When the last bytes came, on the runtime's clock."""
     reading_paused: bool
-    collected_bytes: int
-    """Sent since `pace` last looked."""
     flush_at: int
-    """`collected_bytes` at which `pace` is due: `FLUSH_BYTES`, or what is left to the high mark where that is less."""
+    """Collected bytes at which `pace` is due: `FLUSH_BYTES`, or what is left to the high mark where that is less."""
     unyielded_bytes: int
     unyielded_events: int
     """Sent since `pace` last let others run."""
@@ -259,17 +257,14 @@ class Exchange(ABC):
             ClientGone: the client left meanwhile.
         """
         carrier = self.carrier
-        carrier.unyielded_bytes += carrier.collected_bytes
-        if carrier.collected_bytes >= carrier.flush_at:
-            carrier.flush()
-            carrier.flush_at = min(FLUSH_BYTES, carrier.room())
-        carrier.collected_bytes = 0
+        carrier.flush()
         if carrier.is_congested:
             carrier.unyielded_bytes = carrier.unyielded_events = 0
             await carrier.writable()
         elif carrier.unyielded_bytes >= YIELD_BYTES or carrier.unyielded_events >= YIELD_EVENTS:
             carrier.unyielded_bytes = carrier.unyielded_events = 0
             await carrier.service.runtime.checkpoint()
+        carrier.flush_at = min(FLUSH_BYTES, carrier.room())
         if self.handle.disconnect_reason is not None:
             raise ClientGone(self.handle.disconnect_reason)
 

@@ -28,7 +28,18 @@ def declared_length(headers: HeaderList) -> int | None:
 class HTTPExchange(Exchange):
     """An exchange of kind http or sse: they differ in the names of their events, and sse speaks through a `ServedStream`."""
 
-    __slots__ = ("_answered", "_body", "_half_closed", "_inbox", "_left", "_state", "_stream", "_streaming", "_unspilled")
+    __slots__ = (
+        "_answered",
+        "_body",
+        "_half_closed",
+        "_inbox",
+        "_left",
+        "_state",
+        "_stream",
+        "_streaming",
+        "_unspilled",
+        "_unspilled_bytes",
+    )
 
     def __init__(self, carrier: Carrier, request: Request) -> None:
         head = request.head
@@ -52,6 +63,7 @@ class HTTPExchange(Exchange):
         self._left: int | None = None
         """Body bytes that the declared Content-Length still allows."""
         self._unspilled: list[bytes] | None = None
+        self._unspilled_bytes = 0
         """Body bytes of this tick: they leave together."""
 
     # ---- what the application sends
@@ -188,49 +200,53 @@ class HTTPExchange(Exchange):
         """A piece of a file."""
         if self.handle.disconnect_reason is not None:
             raise ClientGone(self.handle.disconnect_reason)
-        self._count(len(piece))
+        size = len(piece)
+        self._count(size)
+        self.bytes_sent += size
         self.carrier.send_now(ResponseData(self.stream_id, piece))
-        self.carrier.collected_bytes += len(piece)
+        self.carrier.unyielded_bytes += size
         await self.pace()
 
     def _data(self, body: bytes) -> bool:
         """Collects body bytes of this tick. Returns whether it is time for `pace`."""
-        carrier = self.carrier
         size = len(body)
         if not size:
             return False
         if self._left is not None:
             self._count(size)
-        else:
-            self.bytes_sent += size
-        if self._unspilled:
-            self._unspilled.append(body)
-        else:
-            self._unspilled = [body]
-            carrier.spill_later(self)
-        carrier.collected_bytes = collected = carrier.collected_bytes + size
-        carrier.unyielded_events = events = carrier.unyielded_events + 1
-        return events >= YIELD_EVENTS or collected >= carrier.flush_at or carrier.is_congested
+        self._unspilled_bytes = size = self._unspilled_bytes + size
+        carrier, unspilled = self.carrier, self._unspilled
+        if unspilled:
+            unspilled.append(body)
+            return size >= carrier.flush_at or len(unspilled) >= YIELD_EVENTS or carrier.is_congested
+        self._unspilled = [body]
+        carrier.spill_later(self)
+        return size >= carrier.flush_at or carrier.is_congested
 
     def _count(self, size: int) -> None:
         """Holds the body to the length its head declared. Too little is found at the end, by the framing."""
         if self._left is not None:
             if size > self._left:
-                raise WrongContentLength(self.bytes_sent + self._left, self.bytes_sent + size)
+                sent = self.bytes_sent + self._unspilled_bytes
+                raise WrongContentLength(sent + self._left, sent + size)
             self._left -= size
-        self.bytes_sent += size
 
     def spill(self) -> None:
-        parts, self._unspilled = self._unspilled, None
+        parts, size = self._unspilled, self._unspilled_bytes
         if not parts:
             return
-        if len(parts) > 1 and sum(map(len, parts)) <= FLUSH_BYTES:
+        self._unspilled, self._unspilled_bytes = None, 0
+        self.bytes_sent += size
+        carrier = self.carrier
+        carrier.unyielded_bytes += size
+        carrier.unyielded_events += len(parts)
+        if len(parts) > 1 and size <= FLUSH_BYTES:
             parts = [b"".join(parts)]
         for part in parts:
-            self.carrier.send(ResponseData(self.stream_id, part))
+            carrier.send(ResponseData(self.stream_id, part))
 
     def unspilled(self) -> int:
-        return sum(map(len, self._unspilled or ()))
+        return self._unspilled_bytes
 
     def _end(self, trailers: HeaderList | None = None) -> None:
         carrier = self.carrier
@@ -249,6 +265,7 @@ class HTTPExchange(Exchange):
             self._data(body)
         elif body:
             self._count(len(body))
+            self.bytes_sent += len(body)
             self.carrier.send(ResponseData(self.stream_id, body))
         self._end()
 

@@ -39,8 +39,9 @@ class Sender:
     def start(self, event: Message) -> None:
         self._exchange.start(event)
 
-    def chunk(self, data: bytes) -> bool:
-        return self._exchange.chunk(data)
+    @property
+    def chunk(self) -> Callable[[bytes], bool]:
+        return self._exchange.chunk  # taken once for a stream: a call between would be felt at each of its events
 
     def pace(self) -> Coroutine[Any, Any, None]:
         return self._exchange.pace()

@@ -13,7 +13,7 @@ from pagi.server.runtime import Runtime, Timer
 class ServedStream:
     """One `EventStream` with a clock. `keep_alive` is handed the http event of a comment whenever the stream was quiet for long enough."""
 
-    __slots__ = ("_keep_alive", "_last_event", "_last_written", "_options", "_runtime", "_timer", "_translator", "moved")
+    __slots__ = ("_keep_alive", "_last_event", "_last_written", "_options", "_runtime", "_timer", "_translator", "is_live", "moved")
 
     def __init__(self, options: SSEOptions, runtime: Runtime, keep_alive: Callable[[Message], None]) -> None:
         self._options = options
@@ -22,6 +22,8 @@ class ServedStream:
         self._translator = EventStream(keepalive_interval=options.sse_keepalive_seconds)
         self._timer: Timer | None = None
         self._last_event = self._last_written = 0.0
+        self.is_live = False
+        """The stream was started and goes on."""
         self.moved = False
         """Events were sent since the clock was last looked at: reading it for each of a burst would cost more than it tells."""
 
@@ -35,6 +37,7 @@ class ServedStream:
     def feed(self, event: Message) -> Sequence[Message]:
         """What an `sse.*` event is in `http.*` events. Raises `AppError` for one that is wrong or out of order."""
         translated = self._translator.feed(event)
+        self.is_live = self._translator.state == "open"
         self._last_written = self._last_event = self._runtime.now()
         if event["type"] in ("sse.start", "sse.keepalive"):
             self._arrange()
@@ -43,6 +46,7 @@ class ServedStream:
     def finish(self) -> Sequence[Message]:
         """What ends the stream when the application returns."""
         self.stop()
+        self.is_live = False
         return self._translator.finish()
 
     @property
@@ -66,12 +70,6 @@ class ServedStream:
             self._comment(now)
         idle = self._options.sse_idle_seconds
         return idle > 0 and now - self._last_event >= idle
-
-    @property
-    def is_live(self) -> bool:
-        """The stream was started and goes on."""
-        translator = self._translator
-        return translator.started and not translator.ended and not translator.declined
 
     def _look_back(self, now: float) -> None:
         if self.moved:

@@ -85,11 +85,9 @@ class WebSocketExchange(Exchange):
         frames = self._frames
         if frames is not None and event.get("type") == "websocket.send" and len(event) == 2:
             # The ordinary message needs no grammar: the session is open and stays so.
-            text = event.get("text")
-            if type(text) is str:
-                self._message(frames, text)
-                carrier = self.carrier
-                if carrier.is_congested or carrier.unyielded_events >= YIELD_EVENTS or carrier.collected_bytes >= carrier.flush_at:
+            message = event.get("text")
+            if type(message) is str or type(message := event.get("bytes")) is bytes:
+                if self._message(frames, message):
                     await self.pace()
                 return
         grammar.check("websocket", event)
@@ -101,8 +99,8 @@ class WebSocketExchange(Exchange):
         kind = event["type"]
         if kind == "websocket.send":
             text, data = event.get("text"), event.get("bytes")
-            self._message(self._opened(), text if text is not None else bytes(data or b""))
-            await self.pace()
+            if self._message(self._opened(), text if text is not None else bytes(data or b"")):
+                await self.pace()
         elif kind == "websocket.accept":
             self._accept(event.get("subprotocol"), list(event.get("headers") or ()))
         elif kind == "websocket.close":
@@ -122,7 +120,8 @@ class WebSocketExchange(Exchange):
             self._ping_timeout = float(event.get("timeout") or 0)
             self._arrange_ping()
 
-    def _message(self, frames: WebSocketEngine, message: str | bytes) -> None:
+    def _message(self, frames: WebSocketEngine, message: str | bytes) -> bool:
+        """Sends a message. Returns whether it is time for `pace`."""
         size = len(message)
         if isinstance(message, str):
             frames.send_text(message)
@@ -137,9 +136,10 @@ class WebSocketExchange(Exchange):
             self.spill()
             carrier.flush()
         self.bytes_sent += size
-        carrier.collected_bytes += size
+        carrier.unyielded_bytes += size
         carrier.unyielded_events += 1
         self._moved = True
+        return carrier.is_congested or carrier.unyielded_events >= YIELD_EVENTS or carrier.unyielded_bytes >= carrier.flush_at
 
     def spill(self) -> None:
         frames = self._frames

@@ -16,7 +16,7 @@ from anyio.abc import TaskGroup, TaskStatus
 from pagi.gateway.connection import Waiter
 from pagi.server.connection import LINGER_BYTES, LINGER_SECONDS, SERVER_FULL, Connection, reason_of
 from pagi.server.exchanges.scope import peer_of
-from pagi.server.runtime import Timer
+from pagi.server.runtime import Timer, call_all
 from pagi.server.service import Service
 
 log = logging.getLogger("pagi.server")
@@ -113,8 +113,7 @@ class AnyioRuntime:
             await self._wake_ticker.wait()
             self._wake_ticker = anyio.Event()
             calls, self._soon = self._soon, []
-            for fn in calls:
-                fn()
+            call_all(calls)
 
 
 @coroutine

@@ -8,7 +8,7 @@ from typing import Any, cast
 from pagi.gateway.connection import Waiter
 from pagi.server.connection import LINGER_BYTES, LINGER_SECONDS, SERVER_FULL, Connection, reason_of
 from pagi.server.exchanges.scope import peer_of
-from pagi.server.runtime import Timer
+from pagi.server.runtime import Timer, call_all
 from pagi.server.service import Service
 from pagi.server.transports.adoption import Adopter
 
@@ -87,12 +87,12 @@ class AsyncioRuntime:
 
     def _end_tick(self) -> None:
         calls, self._soon = self._soon, []
-        for fn in calls:
-            fn()
-        self._tick_ends = False
+        call_all(calls)
         writers, self._writers = self._writers, []
-        for write in writers:
-            write()
+        call_all(writers)
+        self._tick_ends = bool(self._soon or self._writers)
+        if self._tick_ends:
+            self._loop.call_soon(self._end_tick)  # asked for meanwhile: that is the next tick's
 
     async def cancel(self, tasks: list[object], grace_seconds: float) -> int:
         running = [task for task in cast(list[asyncio.Task[None] | None], tasks) if task is not None and not task.done()]
