@@ -55,6 +55,7 @@ class AnyioRuntime:
         self._running = 0
         self._idle = anyio.Event()
         self._soon: list[Callable[[], None]] = []
+        self._writers: list[Callable[[], None]] = []
         self._wake_ticker = anyio.Event()
         self.handed_over: list[Work] | None = None
         """Where the reading task collects what arrived, to go on with the first itself; None while nobody reads."""
@@ -88,9 +89,13 @@ class AnyioRuntime:
         return anyio.lowlevel.checkpoint()
 
     def soon(self, fn: Callable[[], None]) -> None:
-        if not self._soon:
-            self._wake_ticker.set()
         self._soon.append(fn)
+        self._wake_ticker.set()
+
+    def write_soon(self, write: Callable[[], None]) -> None:
+        """Calls `write` at the end of this tick, in a row with all other writes (see `AsyncioRuntime.write_soon`)."""
+        self._writers.append(write)
+        self._wake_ticker.set()
 
     def at(self, deadline: float, fn: Callable[[], None]) -> Timer:
         timer = ScopeTimer()
@@ -114,6 +119,8 @@ class AnyioRuntime:
             self._wake_ticker = anyio.Event()
             calls, self._soon = self._soon, []
             call_all(calls)
+            writers, self._writers = self._writers, []
+            call_all(writers)
 
 
 @coroutine
@@ -161,6 +168,8 @@ class SocketLine:
         flow = service.options.flow
         self._high, self._low = flow.high_water_bytes, flow.low_water_bytes
         self._connection: Connection | None = None
+        self._due: list[bytes] | None = None
+        """A small write of this tick."""
         self._backlog: list[bytes] = []
         self._backlog_bytes = 0
         self._flushes: list[Callable[[], None]] = []
@@ -189,6 +198,17 @@ class SocketLine:
     def write(self, parts: list[bytes]) -> None:
         if self._lost:
             return
+        if self._due is None and len(parts) == 1 and len(parts[0]) <= self._high // 4:
+            self._due = parts
+            self._runtime.write_soon(self._write_due)
+        else:
+            self._due = parts if self._due is None else self._due + parts
+            self._write_due()  # much of it: it waits for nobody, and may have to wait by itself
+
+    def _write_due(self) -> None:
+        parts, self._due = self._due, None
+        if not parts or self._lost:
+            return
         if self._backlog:
             self._keep(parts)
             return
@@ -204,7 +224,7 @@ class SocketLine:
             self._keep([data[taken:]])
 
     def buffered(self) -> int:
-        return self._backlog_bytes
+        return self._backlog_bytes + (sum(map(len, self._due)) if self._due else 0)
 
     def pause_reading(self) -> None:
         if self._may_read is None:
@@ -216,6 +236,7 @@ class SocketLine:
             self._may_read = None
 
     def when_sent(self, fn: Callable[[], None]) -> None:
+        self._write_due()
         if self._backlog_bytes:
             self._flushes.append(fn)
         else:
@@ -224,6 +245,7 @@ class SocketLine:
     def close(self, *, linger: bool = False) -> None:
         if self._closing or self._lost:
             return
+        self._write_due()
         self._closing = True
         if linger:
             self._lingering = LINGER_BYTES
