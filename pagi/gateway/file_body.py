@@ -42,30 +42,29 @@ async def send_file(event: Mapping[str, Any], forward: Callable[[bytes], Awaitab
     Raises:
         FileBodyError: the file cannot be opened or read.
     """
-    if event.get("fh") is not None:
-        reader = _Reader(event["fh"], event)
-        reader.seek()
-        await _send_by_thread(reader, forward)
-        return
-    reader = _Reader(_open(event), event)
+    is_ours = event.get("fh") is None
+    reader = _Reader(_open(event) if is_ours else event["fh"], event)
     try:
         reader.seek()
-        reader.end_at_size()
-        while (piece := reader.read_cached()) is not None:
-            if not piece:
+        if is_ours:
+            reader.end_at_size()
+        while True:
+            piece = reader.read_cached() if is_ours else None
+            if piece is None:
+                pieces = await anyio.to_thread.run_sync(reader.read)
+                if not pieces:
+                    return
+                for piece in pieces:
+                    await forward(piece)
+                if reader.left == 0:
+                    return
+            elif piece:
+                await forward(piece)
+            else:
                 return
-            await forward(piece)
-        await _send_by_thread(reader, forward)
     finally:
-        reader.source.close()
-
-
-async def _send_by_thread(reader: "_Reader", forward: Callable[[bytes], Awaitable[None]]) -> None:
-    while pieces := await anyio.to_thread.run_sync(reader.read):
-        for piece in pieces:
-            await forward(piece)
-        if reader.left == 0:
-            return
+        if is_ours:
+            reader.source.close()
 
 
 class _Reader:
@@ -128,6 +127,7 @@ class _Reader:
             if not piece:
                 break
             pieces.append(piece)
+            self._at += len(piece)
             if self.left is not None:
                 self.left -= len(piece)
         self._batch = min(self._batch * 2, LARGEST_BATCH)

@@ -132,7 +132,7 @@ class Exchange(ABC):
         self.kind = kind
         self.handle = ConnectionHandle(service.new_waiter)
         self.status = 0
-        self.bytes_sent = 0
+        self.bytes_sent: int = 0
         self.began = service.runtime.now() if service.access_log is not None else 0.0
         self.ended: float | None = None
         """When its end was known, on the runtime's clock. Like `began` it is for the access log, and 0 where there is none."""

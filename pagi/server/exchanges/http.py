@@ -63,7 +63,7 @@ class HTTPExchange(Exchange):
         self._left: int | None = None
         """Body bytes that the declared Content-Length still allows."""
         self._unspilled: list[bytes] | None = None
-        self._unspilled_bytes = 0
+        self._unspilled_bytes: int = 0
         """Body bytes of this tick: they leave together."""
 
     # ---- what the application sends

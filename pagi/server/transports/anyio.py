@@ -3,10 +3,9 @@
 import errno
 import logging
 import socket
-from collections.abc import Awaitable, Callable, Coroutine, Generator
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from functools import partial
-from types import coroutine
 from typing import Any, TypeAlias
 
 import anyio
@@ -16,8 +15,10 @@ from anyio.abc import TaskGroup, TaskStatus
 from pagi.gateway.connection import Waiter
 from pagi.server.connection import LINGER_BYTES, LINGER_SECONDS, SERVER_FULL, Connection, reason_of
 from pagi.server.exchanges.scope import peer_of
-from pagi.server.runtime import Timer, call_all
+from pagi.server.runtime import Timer
 from pagi.server.service import Service
+from pagi.server.transports.relief import with_relief
+from pagi.server.transports.tick import TickEnd
 
 log = logging.getLogger("pagi.server")
 
@@ -54,12 +55,13 @@ class AnyioRuntime:
         self._work = work
         self._running = 0
         self._idle = anyio.Event()
-        self._soon: list[Callable[[], None]] = []
-        self._writers: list[Callable[[], None]] = []
-        self._wake_ticker = anyio.Event()
+        self._tick_due = anyio.Event()
+        self._tick = TickEnd(self._wake_tick)
+        self.soon = self._tick.soon
+        self.write_soon = self._tick.write_soon
         self.handed_over: list[Work] | None = None
         """Where the reading task collects what arrived, to go on with the first itself; None while nobody reads."""
-        clockwork.start_soon(self._tick)
+        clockwork.start_soon(self._run_ticks)
 
     def now(self) -> float:
         return anyio.current_time()
@@ -88,15 +90,6 @@ class AnyioRuntime:
     def checkpoint(self) -> Awaitable[None]:
         return anyio.lowlevel.checkpoint()
 
-    def soon(self, fn: Callable[[], None]) -> None:
-        self._soon.append(fn)
-        self._wake_ticker.set()
-
-    def write_soon(self, write: Callable[[], None]) -> None:
-        """Calls `write` at the end of this tick, in a row with all other writes (see `AsyncioRuntime.write_soon`)."""
-        self._writers.append(write)
-        self._wake_ticker.set()
-
     def at(self, deadline: float, fn: Callable[[], None]) -> Timer:
         timer = ScopeTimer()
         self._clockwork.start_soon(timer.run, deadline, fn)
@@ -112,43 +105,14 @@ class AnyioRuntime:
             if not self._running:
                 self._idle.set()
 
-    async def _tick(self) -> None:
-        """Calls what was asked for `soon`: after everybody who is awake now has run."""
+    async def _run_ticks(self) -> None:
         while True:
-            await self._wake_ticker.wait()
-            self._wake_ticker = anyio.Event()
-            calls, self._soon = self._soon, []
-            call_all(calls)
-            writers, self._writers = self._writers, []
-            call_all(writers)
+            await self._tick_due.wait()
+            self._tick_due = anyio.Event()
+            self._tick.run()
 
-
-@coroutine
-def _with_relief(steps: Coroutine[Any, Any, None], relieve: Callable[[], None]) -> Generator[Any, Any, None]:
-    """Awaits `steps`; calls `relieve` when, and only when, it has to wait. Most exchanges never do."""
-    try:
-        awaited = steps.send(None)
-    except StopIteration:
-        return
-    relieve()
-    while True:
-        try:
-            sent = yield awaited
-        except GeneratorExit:
-            steps.close()
-            raise
-        except BaseException as interruption:
-            error = interruption
-        else:
-            try:
-                awaited = steps.send(sent)
-            except StopIteration:
-                return
-            continue
-        try:
-            awaited = steps.throw(error)
-        except StopIteration:
-            return
+    def _wake_tick(self) -> None:
+        self._tick_due.set()
 
 
 class SocketLine:
@@ -304,7 +268,7 @@ class SocketLine:
             if not reading_is_over:
                 self._work.start_soon(self._read)
 
-        await _with_relief(self._runtime.run(work), relieve)
+        await with_relief(self._runtime.run(work), relieve)
         return relieved
 
     def _discarded(self, size: int) -> bool:

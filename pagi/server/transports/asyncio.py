@@ -8,9 +8,10 @@ from typing import Any, cast
 from pagi.gateway.connection import Waiter
 from pagi.server.connection import LINGER_BYTES, LINGER_SECONDS, SERVER_FULL, Connection, reason_of
 from pagi.server.exchanges.scope import peer_of
-from pagi.server.runtime import Timer, call_all
+from pagi.server.runtime import Timer
 from pagi.server.service import Service
 from pagi.server.transports.adoption import Adopter
+from pagi.server.transports.tick import TickEnd
 
 
 class FutureWaiter:
@@ -47,9 +48,9 @@ class AsyncioRuntime:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self.now: Callable[[], float] = loop.time
-        self._soon: list[Callable[[], None]] = []
-        self._writers: list[Callable[[], None]] = []
-        self._tick_ends = False
+        tick = TickEnd(lambda: loop.call_soon(tick.run))
+        self.soon = tick.soon
+        self.write_soon = tick.write_soon
         self._adopter = Adopter(loop)
         self._start = self._adopter.start
 
@@ -65,34 +66,8 @@ class AsyncioRuntime:
     def checkpoint(self) -> Awaitable[None]:
         return asyncio.sleep(0)
 
-    def soon(self, fn: Callable[[], None]) -> None:
-        self._soon.append(fn)
-        if not self._tick_ends:
-            self._tick_ends = True
-            self._loop.call_soon(self._end_tick)
-
-    def write_soon(self, write: Callable[[], None]) -> None:
-        """Calls `write` at the end of this tick, after all that `soon` asked for, and in a row with all other writes.
-
-        A write wakes its reader, which is the dearest part of it: 2 us of 20 for a small answer to a client on the same machine,
-        which is awake already for the second.
-        """
-        self._writers.append(write)
-        if not self._tick_ends:
-            self._tick_ends = True
-            self._loop.call_soon(self._end_tick)
-
     def at(self, deadline: float, fn: Callable[[], None]) -> Timer:
         return self._loop.call_at(deadline, fn)
-
-    def _end_tick(self) -> None:
-        calls, self._soon = self._soon, []
-        call_all(calls)
-        writers, self._writers = self._writers, []
-        call_all(writers)
-        self._tick_ends = bool(self._soon or self._writers)
-        if self._tick_ends:
-            self._loop.call_soon(self._end_tick)  # asked for meanwhile: that is the next tick's
 
     async def cancel(self, tasks: list[object], grace_seconds: float) -> int:
         running = [task for task in cast(list[asyncio.Task[None] | None], tasks) if task is not None and not task.done()]
