@@ -1,7 +1,7 @@
 """The two seams under a connection: its wire, and the loop. Met by asyncio, by anyio streams and by the test client."""
 
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import Any, Protocol
 
 from pagi.gateway.connection import Waiter
@@ -77,10 +77,10 @@ class Runtime(Protocol):
     def at(self, deadline: float, fn: Callable[[], None]) -> Timer: ...
 
 
-def call_all(calls: list[Callable[[], None]]) -> None:
+def call_all(calls: Iterable[Callable[[], None]]) -> None:
     """Calls each. One that fails, by a fault of the server's own, is logged: the connections behind the others are not to suffer."""
     for fn in calls:
         try:
             fn()
         except Exception:
-            log.exception("the server failed at the end of a tick: %r", fn)
+            log.exception("the server failed in %r", fn)

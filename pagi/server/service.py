@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol
 
 from pagi.gateway.connection import Waiter
@@ -12,7 +13,7 @@ from pagi.server.access_log import AccessLog
 from pagi.server.deadlines import Sweeper, sweep_period
 from pagi.server.exchanges.scope import Peer, common_scope
 from pagi.server.options import ServerOptions
-from pagi.server.runtime import Runtime
+from pagi.server.runtime import Runtime, call_all
 from pagi.server.wire.head_writer import StaticLines
 
 
@@ -96,8 +97,7 @@ class Service:
 
     def _sweep(self, now: float) -> None:
         self._refresh_date()
-        for connection in list(self.connections):
-            connection.sweep(now)
+        call_all([partial(connection.sweep, now) for connection in self.connections])
 
     def _refresh_date(self) -> None:
         second = int(time.time())

@@ -17,7 +17,7 @@ from pagi.server.connection import LINGER_BYTES, LINGER_SECONDS, SERVER_FULL, Co
 from pagi.server.exchanges.scope import peer_of
 from pagi.server.runtime import Timer
 from pagi.server.service import Service
-from pagi.server.transports.relief import with_relief
+from pagi.server.transports.driving import with_relief
 from pagi.server.transports.tick import TickEnd
 
 log = logging.getLogger("pagi.server")
@@ -247,6 +247,9 @@ class SocketLine:
             runtime.handed_over = started
             try:
                 self._connection.received(data)
+            except Exception:
+                log.exception("the server failed while it read: the connection is cut, the others are not to suffer")
+                self._lose(None)
             finally:
                 runtime.handed_over = None
             if started:
