@@ -147,7 +147,8 @@ class Connection:
             self._flush_later()
 
     def spill_later(self, exchange: Exchange) -> None:
-        self._unspilled.append(exchange)
+        if not self._unspilled or self._unspilled[-1] is not exchange:  # a burst of messages asks for each
+            self._unspilled.append(exchange)
         if not self._flush_due:
             self._flush_later()
 

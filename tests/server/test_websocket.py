@@ -11,6 +11,7 @@ from wsproto.events import BytesMessage, CloseConnection, Ping, Pong, TextMessag
 from wsproto.extensions import PerMessageDeflate
 
 from pagi.gateway import app as pagi_app
+from pagi.testing import TestClient
 from tests.server.conftest import Lines
 from tests.server.live import HandshakeDenied, eventually, served
 from tests.server.wire.client_frames import BINARY, CONTINUATION, FIN, RSV1, TEXT, close, frame
@@ -473,3 +474,21 @@ async def test_the_websockets_library_talks_to_us(on_asyncio: bool) -> None:
         with pytest.raises(websockets.InvalidStatus):
             async with connect(f"http://127.0.0.1:{server.port}/".replace("http", "ws"), additional_headers={"Sec-WebSocket-Version": "8"}):
                 pass
+
+
+async def test_a_burst_is_counted_once_in_the_buffered_amount() -> None:
+    amounts: list[int] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        before = scope["pagi.transport"].buffered_amount
+        for _ in range(20):
+            await send({"type": "websocket.send", "bytes": b"x" * 100})
+        amounts.append(scope["pagi.transport"].buffered_amount - before)
+        await receive()
+
+    async with TestClient(app) as client, client.websocket("/", deflate=False) as ws:
+        for _ in range(20):
+            assert await ws.receive_bytes() == b"x" * 100
+    assert amounts == [20 * 102]

@@ -159,6 +159,8 @@ class ProtocolLine(asyncio.Protocol):
                 self._transport.write(parts[0])
             else:
                 self._transport.writelines(parts)
+            if self._flushes is not None:
+                self.pause_writing()  # under the borrowed marks of `when_sent` asyncio has paused already, and would not tell again
 
     def buffered(self) -> int:
         size = self._transport.get_write_buffer_size()
