@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any, cast
 
-from pagi.context.annotations import name_of
 from pagi.context.context import Context
 from pagi.context.http import HTTPContext
 from pagi.context.next import KINDS, Kind, Layer, Middleware
@@ -16,6 +15,7 @@ from pagi.endpoints.router import Included, Router
 from pagi.endpoints.site import MountPoint, Serve, Site, Target
 from pagi.endpoints.sse import sse_layer
 from pagi.endpoints.websocket import websocket_layer
+from pagi.gateway.annotations import name_of
 from pagi.gateway.marker import is_pagi
 from pagi.gateway.types import AnyApp
 from pagi.http.errors import ConfigError

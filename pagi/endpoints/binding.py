@@ -7,9 +7,9 @@ from typing import Any, Union, cast, get_args, get_origin
 
 import msgspec
 
-from pagi.context.annotations import name_of, parameters_of
 from pagi.context.context import Context
 from pagi.context.stash import Stash
+from pagi.gateway.annotations import name_of, parameters_of
 from pagi.http.errors import ConfigError
 from pagi.messages.opening import Opening
 from pagi.messages.problems import HTTPException

@@ -7,12 +7,12 @@ from typing import Any
 
 import anyio.to_thread
 
-from pagi.context.annotations import is_async, is_async_generator, unwrapped
 from pagi.context.context import Context
 from pagi.context.http import HTTPContext
 from pagi.context.next import Layer
 from pagi.endpoints.binding import Call, bind
 from pagi.endpoints.results import Render, renderer
+from pagi.gateway.annotations import is_async, is_async_generator, unwrapped
 from pagi.http.errors import PeerError
 from pagi.messages.problems import HTTPException, answer_to
 from pagi.messages.response import AlreadySent, Response, SentResponse

@@ -7,8 +7,8 @@ from typing import Any, cast
 
 from typing_extensions import TypeIs
 
-from pagi.context.annotations import hints_of, name_of
 from pagi.context.http import HTTPContext
+from pagi.gateway.annotations import hints_of, name_of
 from pagi.http.errors import AppError
 from pagi.messages.response import BYTES_TYPE, JSON_TYPE, TEXT_TYPE, Response, SentResponse, whole
 from pagi.messages.stream import Stream

@@ -7,7 +7,6 @@ from typing import Any
 import anyio
 from typing_extensions import TypeIs
 
-from pagi.context.annotations import is_async, is_async_generator
 from pagi.context.next import Layer
 from pagi.context.sse import SSEContext
 from pagi.endpoints.binding import BadSignature, Call, bind
@@ -15,6 +14,7 @@ from pagi.endpoints.http import check_first, refused, sent
 from pagi.endpoints.leash import hold
 from pagi.endpoints.results import BadResult
 from pagi.endpoints.route import RouteOptions
+from pagi.gateway.annotations import is_async, is_async_generator
 from pagi.gateway.direct import Direct, Timer
 from pagi.gateway.reasons import ClientGone
 from pagi.http.errors import PeerError

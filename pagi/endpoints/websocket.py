@@ -5,12 +5,12 @@ from typing import Any
 
 import anyio
 
-from pagi.context.annotations import is_async
 from pagi.context.next import Layer
 from pagi.context.websocket import WebSocketContext
 from pagi.endpoints.binding import BadSignature, bind
 from pagi.endpoints.http import check_first, sent
 from pagi.endpoints.leash import hold
+from pagi.gateway.annotations import is_async
 from pagi.gateway.reasons import ClientGone
 from pagi.http.errors import PeerError
 from pagi.messages.problems import HTTPException, answer_to, problem

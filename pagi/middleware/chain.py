@@ -4,9 +4,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from types import MethodType
 from typing import Any
 
-from pagi.context.annotations import name_of
 from pagi.context.context import Context
 from pagi.context.next import Kind, Layer, Middleware, Next
+from pagi.gateway.annotations import name_of
 from pagi.http.errors import AppError, PeerError
 from pagi.messages.problems import HTTPException, answer_to
 from pagi.messages.response import AlreadySent, Response

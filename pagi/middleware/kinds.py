@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from types import UnionType
 from typing import Any, Protocol, TypeVar, Union, get_args, get_origin, runtime_checkable
 
-from pagi.context.annotations import is_async, name_of, parameters_of
 from pagi.context.context import Context
 from pagi.context.next import KINDS, Kind, Middleware, Next
+from pagi.gateway.annotations import is_async, name_of, parameters_of
 from pagi.http.errors import ConfigError
 from pagi.messages.response import Response
 
