@@ -6,11 +6,17 @@ from pagi.context.http import HTTPContext
 from pagi.context.next import Middleware, Next
 from pagi.context.sse import SSEContext
 from pagi.context.stash import Stash, StashKey
+from pagi.context.state import State
 from pagi.context.websocket import WebSocketContext
+from pagi.endpoints.decorators import delete, get, head, options, patch, post, put, route, sse, websocket
+from pagi.endpoints.endpoint import HTTPEndpoint, SSEEndpoint, WebSocketEndpoint
+from pagi.endpoints.invalid import InvalidInput
 from pagi.endpoints.router import Router
 from pagi.gateway.reasons import ClientGone, Outcome, Reason
 from pagi.http.errors import AppError, ConfigError, PagiError, PeerError
 from pagi.http.event_stream import Event
+from pagi.injection.markers import Body, Cookie, Depends, File, Form, Header, Path, Query
+from pagi.injection.providers import Provider, provider
 from pagi.messages.builder import ResponseBuilder
 from pagi.messages.channel import Head
 from pagi.messages.files import FileResponse
@@ -30,19 +36,30 @@ __all__ = [
     "SSE",
     "App",
     "AppError",
+    "Body",
     "ClientGone",
     "ConfigError",
     "Context",
+    "Cookie",
+    "Depends",
     "Event",
+    "File",
     "FileResponse",
+    "Form",
     "HTTPContext",
+    "HTTPEndpoint",
     "HTTPException",
     "Head",
+    "Header",
+    "InvalidInput",
     "Middleware",
     "Next",
     "Outcome",
     "PagiError",
+    "Path",
     "PeerError",
+    "Provider",
+    "Query",
     "Reason",
     "Redirect",
     "Request",
@@ -50,16 +67,30 @@ __all__ = [
     "ResponseBuilder",
     "Router",
     "SSEContext",
+    "SSEEndpoint",
     "SentResponse",
     "Server",
     "Stash",
     "StashKey",
+    "State",
     "Stream",
     "Text",
     "WebSocket",
     "WebSocketClosed",
     "WebSocketContext",
+    "WebSocketEndpoint",
+    "delete",
+    "get",
+    "head",
     "only",
+    "options",
+    "patch",
+    "post",
+    "provider",
+    "put",
+    "route",
     "serve",
+    "sse",
+    "websocket",
     "when",
 ]

@@ -1,29 +1,32 @@
 """The App: routers, middleware and lifespan made into one callable that any ASGI server can serve."""
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Literal, cast
+import copy
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from typing import Any, Literal, TypeVar, cast
 
 import anyio
 from anyio.lowlevel import RunVar
 
 from pagi import edge
-from pagi.builder import build_site
+from pagi.builder import BASES, Parts, build_site
 from pagi.context.context import Context
-from pagi.context.http import HTTPContext
-from pagi.context.next import Kind, Middleware
-from pagi.context.sse import SSEContext
-from pagi.context.websocket import WebSocketContext
+from pagi.context.next import Kind
 from pagi.endpoints.entrance import ROUTE, enter, find, opened, settle, translate
-from pagi.endpoints.route import Mount
-from pagi.endpoints.router import Included, Router
-from pagi.endpoints.site import Site, Target
+from pagi.endpoints.rescue import ExceptionHandler
+from pagi.endpoints.route import AnyMiddleware, Mount
+from pagi.endpoints.router import AlreadyBuilt, Included, Router
+from pagi.endpoints.site import RouteInfo, Site, Target
 from pagi.gateway.asgi import as_asgi
 from pagi.gateway.marker import Marker
 from pagi.gateway.types import ASGIApp, Receive, Scope, Send
 from pagi.http.errors import AppError, ConfigError
+from pagi.injection.providers import Provider
+from pagi.injection.registry import Overrides
 from pagi.lifespan import Lifespan, run_lifespan
+from pagi.messages.response import Response
 
-CONTEXTS: dict[Kind, type[Context[Any]]] = {"http": HTTPContext, "websocket": WebSocketContext, "sse": SSEContext}
+ErrorT = TypeVar("ErrorT", bound=Exception)
+ErrorHandlerT = Callable[[Any, ErrorT], Response | Awaitable[Response]]
 
 Rewrite = Callable[[Scope], None]
 """Changes path, method, scheme, host or client of a scope before anything is matched."""
@@ -46,7 +49,7 @@ class PathChanged(AppError):
         )
 
 
-class App(Router):
+class App(Router, extends_router=True):
     """An application: handlers of all three kinds, middleware around them, one lifespan, one ASGI callable.
 
     It is a router too, so `@app.get("/")` works. The first call, the start of the lifespan or `build()` compiles
@@ -59,6 +62,9 @@ class App(Router):
         asgi_middleware: plain ASGI middleware, `factory(app) -> app`, around everything; it sees ASGI's three scope types only.
         rewrites: plain functions of the scope, run before anything is matched.
         origins: from where browsers may open WebSockets besides the request's own host; `"*"` for anywhere.
+        providers: what `@provider` made, or classes: found by the type that handlers and dependencies are annotated with.
+        exception_handlers: from an exception class or a status (400 to 599) to `(ctx, error) -> Response`, async or not.
+        contexts: the context class of each kind, where it is the app's own.
         lifespan: an async context manager function that takes the app; the mapping it yields is `ctx.state`.
         threads: how many plain `def` handlers may run at once.
     """
@@ -67,11 +73,14 @@ class App(Router):
         self,
         prefix: str = "",
         *,
-        routers: Sequence[Router] = (),
-        middleware: Sequence[Middleware] = (),
+        routers: Sequence[Router | type[Router]] = (),
+        middleware: Sequence[AnyMiddleware] = (),
         asgi_middleware: Sequence[Callable[[Any], Any]] = (),
         rewrites: Sequence[Rewrite] = (),
         origins: Sequence[str] | AnyOrigin = (),
+        providers: Sequence[Provider[Any] | type[Any]] = (),
+        exception_handlers: Mapping[type[Exception] | int, ExceptionHandler] | None = None,
+        contexts: Mapping[Kind, type[Context[Any]]] | None = None,
         lifespan: Lifespan | None = None,
         threads: int = DEFAULT_THREADS,
     ) -> None:
@@ -81,6 +90,10 @@ class App(Router):
         self._asgi_middleware = tuple(asgi_middleware)
         self._rewrites = tuple(rewrites)
         self._origins = origins if isinstance(origins, str) else frozenset(origin.lower() for origin in origins)
+        self._providers = tuple(providers)
+        self._exception_handlers: dict[Any, ExceptionHandler] = dict(exception_handlers or {})
+        self._contexts = _checked_contexts(contexts or {})
+        self._overrides: dict[Any, Any] = {}
         self.lifespan = lifespan
         self._threads = threads
         self._limiter: RunVar[anyio.CapacityLimiter] = RunVar("pagi.threads")
@@ -100,7 +113,7 @@ class App(Router):
         """
         if self._site is not None:
             return
-        site = build_site(self, CONTEXTS, self._threads_of_this_loop)
+        site = build_site(self, self._parts())
         site.origins = self._origins
         self._bridge = as_asgi(self._enter, settles_kind=True)
         if self._asgi_middleware:
@@ -110,6 +123,47 @@ class App(Router):
             self._wrapped = wrapped
         self._is_plain = not (self._rewrites or self._asgi_middleware)
         self._site = site
+
+    def _parts(self) -> Parts:
+        return Parts(
+            contexts={**BASES, **self._contexts},
+            threads=self._threads_of_this_loop,
+            providers=self._providers,
+            exception_handlers=self._exception_handlers,
+            overrides=self._overrides,
+            parts_of=_parts_of,
+        )
+
+    def on_error(self, caught: type[ErrorT], /) -> Callable[[ErrorHandlerT[ErrorT]], ErrorHandlerT[ErrorT]]:
+        """Decorates the handler of an exception class: `@app.on_error(ValueError)`; the typed form of `exception_handlers`.
+
+        Raises:
+            ConfigError: the class has one already.
+        """
+
+        def decorate(handler: ErrorHandlerT[ErrorT]) -> ErrorHandlerT[ErrorT]:
+            if self._site is not None:
+                raise AlreadyBuilt("the app is built already, and would never call this handler; add it before the first request")
+            if caught in self._exception_handlers:
+                raise ConfigError(f"{caught.__qualname__} has an exception handler already: {self._exception_handlers[caught]!r}")
+            self._exception_handlers[caught] = handler
+            return handler
+
+        return decorate
+
+    @property
+    def routes(self) -> list[RouteInfo]:
+        """Every route and what runs for it, in the order of registration. Builds the app."""
+        return list(self._ready.routes)
+
+    def overridden(self, overrides: Overrides) -> "App":
+        """This app with other values in the place of some dependencies: for tests. It is built anew, and this one is not changed."""
+        other = copy.copy(self)
+        other._overrides = {**self._overrides, **overrides}
+        other._limiter = RunVar("pagi.threads")
+        other._site, other._wrapped, other._bridge = None, None, other.__call__
+        other.__pagi__ = Marker(other)
+        return other
 
     @property
     def is_enterable(self) -> bool:
@@ -133,7 +187,7 @@ class App(Router):
         """The ASGI application."""
         kind = scope["type"]
         if kind == "lifespan":
-            await run_lifespan(self.build, self._lifespans, scope, receive, send)
+            await run_lifespan(self.build, self._lifespans, lambda: self._ready.app_steps.values(), scope, receive, send)
             return
         site = self._site
         if site is None:
@@ -167,16 +221,20 @@ class App(Router):
             return
         # The edge itself, `serve_http` and `serve_session` in one: every exchange would keep a frame of them, thousands of them idle.
         try:
-            response = await target.run(ctx)
-            full = getattr(send, "full", None)
-            if full is not None and response.is_whole and ctx.hooks is None and ctx.channel is None and target.kind == "http":
-                full(response.status, response.raw_headers, response.body)
-            elif target.kind == "http" or not response.is_sent:
-                await edge.send(ctx, response)
-        except Exception as error:
-            await edge.recover(ctx, error)
-        if ctx.background is not None:
-            await edge.run_background(ctx)
+            try:
+                response = await target.run(ctx)
+                full = getattr(send, "full", None)
+                if full is not None and response.is_whole and ctx.hooks is None and ctx.channel is None and target.kind == "http":
+                    full(response.status, response.raw_headers, response.body)
+                elif target.kind == "http" or not response.is_sent:
+                    await edge.send(ctx, response)
+            except Exception as error:
+                await edge.recover(ctx, error)
+            if ctx.background is not None:
+                await edge.run_background(ctx)
+        finally:
+            if ctx.exits:
+                await edge.close_exits(ctx)
 
     async def _enter(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Rewrites, plain ASGI middleware, then the match and all that follows from it."""
@@ -203,6 +261,18 @@ class App(Router):
         if self._site is None:
             self.build()
         return cast("Site", self._site)
+
+
+def _parts_of(router: Router) -> Parts | None:
+    return router._parts() if isinstance(router, App) else None  # pyright: ignore[reportPrivateUsage]
+
+
+def _checked_contexts(contexts: Mapping[Kind, type[Context[Any]]]) -> dict[Kind, type[Context[Any]]]:
+    for kind, context_class in contexts.items():
+        if kind not in BASES or not issubclass(context_class, BASES[kind]):
+            base = BASES[kind].__name__ if kind in BASES else "of http, websocket or sse"
+            raise ConfigError(f"contexts[{kind!r}] is {context_class.__qualname__}, which is no {base}")
+    return dict(contexts)
 
 
 def _apps(router: Router) -> Iterator[App]:

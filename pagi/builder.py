@@ -1,129 +1,197 @@
 """Makes an app's declarations into tables and fused chains, once; every mistake of wiring ends here."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 from pagi.context.context import Context
 from pagi.context.http import HTTPContext
 from pagi.context.next import KINDS, Kind, Layer, Middleware
+from pagi.context.sse import SSEContext
+from pagi.context.websocket import WebSocketContext
 from pagi.edge import serve_cancellable, serve_http, serve_session
+from pagi.endpoints.endpoint import SSEEndpoint, WebSocketEndpoint, is_endpoint
 from pagi.endpoints.http import Threads, http_layer, streams
 from pagi.endpoints.matching import ALLOW, allow_field, not_acceptable
 from pagi.endpoints.mounted import foreign_layer, pagi_layer
-from pagi.endpoints.route import Mount, Route
+from pagi.endpoints.rescue import ExceptionHandler, Rescue
+from pagi.endpoints.resolving import Resolvers
+from pagi.endpoints.route import AnyMiddleware, Mount, Route
 from pagi.endpoints.router import Included, Router
-from pagi.endpoints.site import MountPoint, Serve, Site, Target
+from pagi.endpoints.site import MountPoint, RouteInfo, Serve, Site, Target
 from pagi.endpoints.sse import sse_layer
+from pagi.endpoints.sse_hooks import sse_endpoint_layer
 from pagi.endpoints.websocket import websocket_layer
+from pagi.endpoints.websocket_hooks import websocket_endpoint_layer
+from pagi.endpoints.wiring import Owner, Wiring
 from pagi.gateway.annotations import name_of
 from pagi.gateway.marker import is_pagi
 from pagi.gateway.types import AnyApp
 from pagi.http.errors import ConfigError
+from pagi.injection.providers import Provider
+from pagi.injection.registry import Overrides, Registry
 from pagi.messages.problems import problem
 from pagi.messages.response import Response
 from pagi.middleware.chain import fuse
 from pagi.middleware.kinds import ContextClasses, UnguardedRoute, kinds_of
 from pagi.routing.patterns import parse_pattern
 from pagi.routing.table import Leaf
+from pagi.supplies import Supplies
+
+BASES: dict[Kind, type[Context[Any]]] = {"http": HTTPContext, "websocket": WebSocketContext, "sse": SSEContext}
+"""The context of each kind that all others of it derive from."""
 
 _SERVE: dict[Kind, Serve] = {"http": serve_http, "websocket": serve_session, "sse": serve_session}
 
 
-def build_site(root: Router, contexts: ContextClasses, threads: Threads) -> Site:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What an app is built from, beside its routes."""
+
+    contexts: ContextClasses
+    threads: Threads
+    providers: Sequence[Provider[Any] | type[Any]] = ()
+    defaults: Sequence[Provider[Any]] = ()
+    """Providers of what the app has by itself, for types that nobody else provides."""
+    exception_handlers: Mapping[Any, ExceptionHandler] = field(default_factory=dict[Any, ExceptionHandler])
+    overrides: Overrides = field(default_factory=dict[Any, Any])
+    parts_of: Callable[[Router], "Parts | None"] = lambda router: None
+    """The parts of a mounted app; None for a router, which has those of the app around."""
+
+
+def build_site(root: Router, parts: Parts) -> Site:
     """Compiles everything that `root` reaches.
 
     Raises:
-        ConfigError: anything that could not work while serving: paths, names, signatures, middleware.
+        ConfigError: anything that could not work while serving: paths, names, signatures, middleware, providers.
     """
-    site = Site(contexts)
-    builder = _Builder(site, threads)
-    builder.take(root, "", ())
-    builder.finish(root.layers)
+    supplies = Supplies(Registry(parts.providers, defaults=parts.defaults, overrides=parts.overrides))
+    return _built(root, parts, supplies, Rescue(parts.exception_handlers))
+
+
+def _built(root: Router, parts: Parts, supplies: Supplies, rescue: Rescue) -> Site:
+    site = Site(parts.contexts, rescue, Resolvers(supplies.registry), supplies.app_steps)
+    builder = _Builder(site, parts, supplies)
+    builder.take(root, "", (), parts.contexts)
+    builder.finish([supplies.wired(layer) for layer in root.layers])
+    supplies.finish(site.resolvers, parts.contexts)
     return site
 
 
 class _Builder:
     """What is known while one site is compiled."""
 
-    def __init__(self, site: Site, threads: Threads) -> None:
+    def __init__(self, site: Site, parts: Parts, supplies: Supplies) -> None:
         self.site = site
-        self.threads = threads
+        self.parts = parts
+        self.supplies = supplies
         self.owners: dict[str, tuple[Middleware, ...]] = {}
         """The router-level layers of the first route under each pattern."""
 
-    def take(self, router: Router, prefix: str, outer: tuple[Middleware, ...]) -> None:
+    def take(self, router: Router, prefix: str, outer: tuple[Middleware, ...], contexts: ContextClasses) -> None:
         """Everything of `router`, flattened."""
         router.mark_built()
         prefix += router.full_prefix
-        layers = (*outer, *router.layers)
+        layers = (*outer, *self.wired(router.layers))
+        contexts = _with_own(contexts, router.own_context_class)
         for entry in router.entries:
             if isinstance(entry, Included):
-                self.take(entry.router, prefix + entry.prefix, layers)
+                self.take(entry.router, prefix + entry.prefix, layers, contexts)
             elif isinstance(entry, Route):
-                self.route(entry, prefix, layers)
+                self.route(entry, prefix, layers, _with_own(contexts, entry.context_class))
             else:
                 self.mount(entry, prefix, layers)
 
-    def route(self, route: Route, prefix: str, owner: tuple[Middleware, ...]) -> None:
+    def route(self, route: Route, prefix: str, owner: tuple[Middleware, ...], contexts: ContextClasses) -> None:
         """One handler."""
         path = prefix + route.path if route.path != "/" or not prefix else prefix
         pattern = parse_pattern(path)
         label = f"{route.kind} {path} ({name_of(route.handler)})"
-        layers = (*owner, *route.middleware)
-        self.check(layers, route.kind, label)
+        layers = (*owner, *self.wired(route.middleware))
+        self.check(layers, route.kind, label, contexts)
         site = self.site
         site.kinds.add(route.kind)
-        if route.kind == "http":
-            inner = http_layer(route.handler, pattern, site.encode, self.threads)
-        elif route.kind == "websocket":
-            inner = websocket_layer(route.handler, pattern)
-        else:
-            inner = sse_layer(route.handler, pattern, route.options)
+        wiring = Wiring(route.kind, contexts[route.kind], pattern, self.supplies.registry, self.supplies.saw)
         serve = _SERVE[route.kind]
         if route.kind == "http" and (route.options.cancel_on_disconnect or streams(route.handler)):
             serve = serve_cancellable
-        target = Target(route.kind, site.contexts[route.kind], pattern.text, self.fused(layers, inner, route.kind), serve)
+        run = fuse(layers, self.innermost(route, wiring), route.kind, contexts)
+        target = Target(route.kind, contexts[route.kind], pattern.text, run, serve)
         for method in route.methods or ("",):
             leaf = site.table.add(pattern, route.kind, method, target)
             self.owners.setdefault(leaf.pattern.text, owner)
         if route.name is not None:
             site.names.add(route.name, pattern)
+        site.routes.append(
+            RouteInfo(
+                kind=route.kind,
+                methods=route.methods,
+                path=pattern.text,
+                name=route.name,
+                handler=name_of(route.handler),
+                middleware=tuple(name_of(layer) for layer in layers),
+                dependencies=tuple(dict.fromkeys(maker.name for plan in wiring.plans for maker in plan.makers())),
+            )
+        )
+
+    def innermost(self, route: Route, wiring: Wiring) -> Layer:
+        """What calls the handler of a route."""
+        handler: Any = route.handler
+        owner = Owner.of(route.owner, once=route.is_owned_once) if route.owner is not None else None
+        if is_endpoint(handler):
+            if route.kind == "websocket":
+                return websocket_endpoint_layer(cast("WebSocketEndpoint", handler), wiring)
+            return sse_endpoint_layer(cast("SSEEndpoint", handler), wiring, route.options)
+        if route.kind == "http":
+            return http_layer(handler, owner, wiring, self.site.encode, self.parts.threads)
+        if route.kind == "websocket":
+            return websocket_layer(handler, owner, wiring)
+        return sse_layer(handler, owner, wiring, route.options)
 
     def mount(self, mount: Mount, prefix: str, owner: tuple[Middleware, ...]) -> None:
         """One application under a prefix."""
         full = prefix + mount.prefix
-        layers = (*owner, *mount.middleware)
+        layers = (*owner, *self.wired(mount.middleware))
         inner: Site | None = None
         # An app that cannot be entered settles the kind itself: its streams begin inside, out here they are http.
         speaks_sse = is_pagi(mount.app) and not isinstance(mount.app, Router)
         if isinstance(mount.app, Router) and mount.app.is_enterable:
-            inner = build_site(mount.app, self.site.contexts, self.threads)
+            inner = self.mounted(mount.app)
             kinds = frozenset(inner.kinds)
         elif callable(mount.app):
             kinds = frozenset[Kind](KINDS if speaks_sse else ("http", "websocket"))
         else:
             raise ConfigError(f"mount {full}: an application is async (scope, receive, send), or a Router; got {mount.app!r}")
         label = f"the application mounted at {full or '/'}"
+        contexts = self.site.contexts
         for kind in sorted(kinds):
-            self.check(layers, kind, label)
+            self.check(layers, kind, label, contexts)
         self.site.kinds |= kinds
         targets: dict[Kind, Target] = {}
         served = pagi_layer if inner is not None else foreign_layer(cast("AnyApp", mount.app), full, speaks_sse)
         for kind in KINDS:
-            run = self.fused(self.serving(layers, kind), served, kind)
-            targets[kind] = Target(kind, self.site.contexts[kind], f"{full}/{{rest:path}}", run, _SERVE[kind])
+            run = fuse(self.serving(layers, kind), served, kind, contexts)
+            targets[kind] = Target(kind, contexts[kind], f"{full}/{{rest:path}}", run, _SERVE[kind])
         self.site.add_mount(MountPoint(full, targets, inner, speaks_sse))
 
-    def finish(self, layers: tuple[Middleware, ...]) -> None:
+    def mounted(self, router: Router) -> Site:
+        """The site of a mounted app or router: what it does not provide or handle itself, the app around does."""
+        own = self.parts.parts_of(router)
+        if own is None:
+            return _built(router, self.parts, self.supplies, self.site.exceptions)
+        registry = Registry(own.providers, parent=self.supplies.registry, overrides=own.overrides)
+        return _built(router, own, self.supplies.within(registry), Rescue(own.exception_handlers, self.site.exceptions))
+
+    def finish(self, layers: Sequence[Middleware]) -> None:
         """What answers where no handler does: other methods, OPTIONS, and paths that lead nowhere."""
         for leaf in self.site.table.leaves():
             self.other(leaf, self.owners[leaf.pattern.text])
+        contexts = self.site.contexts
         unrouted: tuple[Kind, ...] = ("http", "websocket")
         for kind in unrouted:
-            run = self.fused(self.serving(layers, kind), _not_found, kind)
-            self.site.missing[kind] = Target(kind, self.site.contexts[kind], "", run, _SERVE[kind])
-
-        self.site.forbidden = Target("websocket", self.site.contexts["websocket"], "", _foreign_origin, serve_session)
+            run = fuse(self.serving(layers, kind), _not_found, kind, contexts)
+            self.site.missing[kind] = Target(kind, contexts[kind], "", run, _SERVE[kind])
+        self.site.forbidden = Target("websocket", contexts["websocket"], "", _foreign_origin, serve_session)
 
     def other(self, leaf: Leaf[Target], layers: tuple[Middleware, ...]) -> None:
         """HEAD by GET, and the automatic answers of one path."""
@@ -131,34 +199,44 @@ class _Builder:
             leaf.http.setdefault("HEAD", leaf.http["GET"])
         leaf.plain = {method: target for method, target in leaf.http.items() if method not in leaf.sse}
         around = self.serving(layers, "http")
-        context_class = self.site.contexts["http"]
+        contexts = self.site.contexts
         if leaf.methods:
-            run = self.fused(around, _other_methods(allow_field(leaf.methods)), "http")
-            leaf.other = Target("http", context_class, leaf.pattern.text, run, serve_http)
+            run = fuse(around, _other_methods(allow_field(leaf.methods)), "http", contexts)
+            leaf.other = Target("http", contexts["http"], leaf.pattern.text, run, serve_http)
         if leaf.sse:
-            run = self.fused(around, _unacceptable, "http")
-            leaf.unacceptable = Target("http", context_class, leaf.pattern.text, run, serve_http)
+            run = fuse(around, _unacceptable, "http", contexts)
+            leaf.unacceptable = Target("http", contexts["http"], leaf.pattern.text, run, serve_http)
         for method in leaf.sse.keys() & leaf.http.keys():
             leaf.sse[method].varies = leaf.http[method].varies = True
 
-    def fused(self, layers: Sequence[Middleware], inner: Layer, kind: Kind) -> Layer:
-        """`inner` with `layers` around it."""
-        return fuse(layers, inner, kind, self.site.contexts)
+    def wired(self, layers: Sequence[AnyMiddleware]) -> tuple[Middleware, ...]:
+        """The layers, with what is made at start-up reached where it will be."""
+        return tuple(self.supplies.wired(layer) for layer in layers)
 
-    def check(self, layers: Sequence[Middleware], kind: Kind, label: str) -> None:
-        """Every middleware around a route serves its kind.
+    def check(self, layers: Sequence[Middleware], kind: Kind, label: str, contexts: ContextClasses) -> None:
+        """Every middleware around a route serves its kind, and takes the context it has.
 
         Raises:
             UnguardedRoute: one does not.
         """
         for middleware in layers:
-            kinds = kinds_of(middleware, self.site.contexts)
+            kinds = kinds_of(middleware, contexts)
             if kind not in kinds:
                 raise UnguardedRoute(middleware, kinds, label, kind)
 
     def serving(self, layers: Sequence[Middleware], kind: Kind) -> list[Middleware]:
         """The layers that serve `kind`: where no route is, none can be missed."""
         return [middleware for middleware in layers if kind in kinds_of(middleware, self.site.contexts)]
+
+
+def _with_own(contexts: ContextClasses, own: type[Context[Any]] | None) -> ContextClasses:
+    """The context classes where a router or endpoint has one of its own, for the kind that it is of."""
+    if own is None:
+        return contexts
+    kinds = [kind for kind in contexts if issubclass(own, BASES[kind])]
+    if not kinds:
+        raise ConfigError(f"context_class {own.__qualname__} is neither an HTTPContext, a WebSocketContext nor an SSEContext")
+    return {kind: own if kind in kinds else known for kind, known in contexts.items()}
 
 
 async def _not_found(ctx: Context[Any]) -> Response:

@@ -9,26 +9,36 @@ import anyio
 from pagi.context.context import Context
 from pagi.context.http import HTTPContext
 from pagi.context.next import Layer
+from pagi.context.sse import SSEContext
 from pagi.context.websocket import WebSocketContext
-from pagi.gateway.reasons import ClientGone
+from pagi.gateway.connection import ConnectionHandle
+from pagi.gateway.reasons import ClientGone, Outcome
 from pagi.http.errors import PeerError
+from pagi.injection.scopes import close_request
 from pagi.messages.files import FileResponse
-from pagi.messages.problems import HTTPException, answer_to, problem
+from pagi.messages.problems import HTTPException, problem
 from pagi.messages.response import AlreadySent, Response
 from pagi.messages.stream import Stream
 from pagi.messages.websocket import INTERNAL_ERROR
 
 log = logging.getLogger("pagi")
 
+LAST_CLEANUP_SECONDS = 0.5
+"""How long cleanup may take that begins when the shutdown deadline has passed."""
+
 
 async def serve_http(ctx: HTTPContext[Any], layer: Layer) -> None:
     """Runs one request: the layers, the answer, and what is to be done after it."""
     try:
-        await answer(ctx, await layer(ctx))
-    except Exception as error:
-        await recover(ctx, error)
-    if ctx.background is not None:
-        await run_background(ctx)
+        try:
+            await answer(ctx, await layer(ctx))
+        except Exception as error:
+            await recover(ctx, error)
+        if ctx.background is not None:
+            await run_background(ctx)
+    finally:
+        if ctx.exits:
+            await close_exits(ctx)
 
 
 async def serve_cancellable(ctx: HTTPContext[Any], layer: Layer) -> None:
@@ -83,13 +93,17 @@ async def _answer_in_parts(ctx: HTTPContext[Any], response: Response) -> None:
 async def serve_session(ctx: Context[Any], layer: Layer) -> None:
     """Runs one WebSocket session or event stream: what comes out unsent is a denial or a decline."""
     try:
-        response = await layer(ctx)
-        if not response.is_sent:
-            await decline(ctx, response)
-    except Exception as error:
-        await recover(ctx, error)
-    if ctx.background is not None:
-        await run_background(ctx)
+        try:
+            response = await layer(ctx)
+            if not response.is_sent:
+                await decline(ctx, response)
+        except Exception as error:
+            await recover(ctx, error)
+        if ctx.background is not None:
+            await run_background(ctx)
+    finally:
+        if ctx.exits:
+            await close_exits(ctx)
 
 
 async def decline(ctx: Context[Any], response: Response) -> None:
@@ -120,6 +134,8 @@ async def recover(ctx: Context[Any], error: Exception) -> None:
     Raises:
         Exception: the error, where the head left already: the server must end the exchange.
     """
+    if ctx.failure is None:
+        ctx.failure = error
     if isinstance(error, ClientGone):
         return  # nobody is left to be answered, and the session is over; never an error
     if isinstance(error, (HTTPException, PeerError)):
@@ -130,10 +146,11 @@ async def recover(ctx: Context[Any], error: Exception) -> None:
 
 async def refuse(ctx: Context[Any], error: HTTPException | PeerError) -> None:
     """Answers a refusal that came out of the layers; after the head left it is a failure like any other."""
-    if ctx.has_left:
+    answer = await ctx.site.rescue(ctx, error)
+    if answer is None:
         await fail(ctx, error)
     else:
-        await _last_word(ctx, answer_to(error))
+        await _last_word(ctx, answer)
 
 
 async def fail(ctx: Context[Any], error: Exception) -> None:
@@ -147,7 +164,15 @@ async def fail(ctx: Context[Any], error: Exception) -> None:
         raise error
     log.error("%s %s failed: %s", ctx.scope.get("method", "websocket"), ctx.path, error, exc_info=error)
     ctx.scope["pagi.exception"] = error
-    await _last_word(ctx, problem(500))
+    await _last_word(ctx, await _answer_to_failure(ctx, error))
+
+
+async def _answer_to_failure(ctx: Context[Any], error: Exception) -> Response:
+    try:
+        return await ctx.site.last_answer(ctx, error) or problem(500)
+    except Exception as worse:
+        log.error("the exception handler for %s failed: %s", ctx.path, worse, exc_info=worse)
+        return problem(500)
 
 
 async def _last_word(ctx: Context[Any], response: Response) -> None:
@@ -182,3 +207,50 @@ async def run_background(ctx: Context[Any]) -> None:
         except Exception as error:
             log.error("work after the answer to %s failed: %s", ctx.path, error, exc_info=error)
     ctx.background = None
+
+
+async def close_exits(ctx: Context[Any]) -> None:
+    """Ends what injection opened for the exchange: with the exception that ended its handler, else with the outcome.
+
+    Nothing cancels it before the shutdown deadline: cleanup is what must not be lost.
+    """
+    exits, ctx.exits = ctx.exits or [], None
+    with anyio.CancelScope(shield=True) as scope:
+        _end_by_the_deadline(ctx.connection, scope)
+        # That the client left is an outcome, not a failure of the handler.
+        failure = None if isinstance(ctx.failure, ClientGone) else ctx.failure
+        outcome = await _outcome(ctx) if failure is None else None
+        await close_request(exits, failure, outcome, ctx.path)
+
+
+def _end_by_the_deadline(connection: ConnectionHandle, scope: anyio.CancelScope) -> None:
+    def limit(deadline: float) -> None:
+        scope.deadline = max(deadline, anyio.current_time() + LAST_CLEANUP_SECONDS)
+
+    if connection.closing_deadline is not None:
+        limit(connection.closing_deadline)
+    else:
+        connection.on_drain(limit)
+
+
+async def _outcome(ctx: Context[Any]) -> Outcome:
+    """How the exchange ended; waits for it where all that is left is the system taking the last bytes."""
+    known = ctx.outcome
+    if known is not None:
+        return known
+    if _is_raw(ctx):
+        return Outcome.SENT  # the server judges only after us whether it was whole
+    ended = anyio.Event()
+    ctx.connection.on_complete(ended.set)
+    ctx.connection.on_disconnect(lambda reason: ended.set())
+    await ended.wait()
+    return ctx.outcome or Outcome.ERROR
+
+
+def _is_raw(ctx: Context[Any]) -> bool:
+    """The answer went through the raw channel, by hand."""
+    if isinstance(ctx, WebSocketContext):
+        return ctx.websocket.is_raw
+    if isinstance(ctx, SSEContext):
+        return ctx.sse.is_raw
+    return ctx.channel is not None and ctx.channel.head is not None

@@ -19,7 +19,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "messages": GROUND,
     "context": {"messages", *GROUND},
     "routing": {"http"},
-    "injection": {"gateway"},
+    "injection": GROUND,
     "channels": GROUND,
     "stores": GROUND,
     "endpoints": {"context", "messages", "routing", "injection", *GROUND},
@@ -27,7 +27,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "apps": {"context", "messages", "channels", *GROUND},
     "openapi": {"endpoints", "messages", "routing", "injection"},
     "application": {"builder", "lifespan", "edge", *FRAMEWORK},
-    "builder": {"lifespan", "edge", *FRAMEWORK},
+    "builder": {"lifespan", "edge", "supplies", *FRAMEWORK},
+    "supplies": FRAMEWORK,
     "lifespan": FRAMEWORK,
     "edge": FRAMEWORK,
     "testing": {

@@ -1,11 +1,11 @@
 """The part of a context that all kinds share. It opens doors to the operations and computes nothing until asked."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from inspect import iscoroutinefunction
-from typing import Any, Generic, Never, Protocol, cast
+from typing import Any, Generic, Never, Protocol, TypeVar, cast, overload
 
-from typing_extensions import TypeVar
+from typing_extensions import TypeVar as DefaultedTypeVar
 
 from pagi.context.next import Kind
 from pagi.context.stash import Stash
@@ -18,8 +18,11 @@ from pagi.http.headers import Headers
 from pagi.http.query import Query
 from pagi.messages.channel import Channel, Head
 from pagi.messages.opening import Opening
+from pagi.messages.response import Response
 
-StateT = TypeVar("StateT", bound=Mapping[str, Any], default=Any)
+StateT = DefaultedTypeVar("StateT", bound=Mapping[str, Any], default=Any)
+
+T = TypeVar("T")
 
 HeadHook = Callable[[Head], object]
 
@@ -30,6 +33,9 @@ class Site(Protocol):
     encode: Callable[[Any], bytes]
 
     def url_for(self, name: str, root_path: str, values: Mapping[str, Any], /) -> str: ...
+    def rescue(self, ctx: Any, error: Exception, /) -> Awaitable[Response | None]: ...
+    def last_answer(self, ctx: Any, error: Exception, /) -> Awaitable[Response | None]: ...
+    def resolve(self, ctx: Any, wanted: Any, /) -> Awaitable[Any]: ...
 
 
 class HeadHasLeft(AppError):
@@ -46,7 +52,21 @@ class Settled(AppError):
 class Context(Generic[StateT]):
     """One exchange, for everything on its way. `Context[AppState]` types `state`."""
 
-    __slots__ = ("_opening", "_stash", "background", "channel", "hooks", "path_params", "raw_send", "receive", "scope", "site")
+    __slots__ = (
+        "_opening",
+        "_stash",
+        "background",
+        "channel",
+        "exits",
+        "failure",
+        "hooks",
+        "made",
+        "path_params",
+        "raw_send",
+        "receive",
+        "scope",
+        "site",
+    )
 
     scope: Scope
     receive: Receive
@@ -63,6 +83,12 @@ class Context(Generic[StateT]):
     """What `on_response_start` registered; None where nobody did, and after the head left."""
     background: list[Callable[[], Any]] | None
     """What `after_response` registered; None where nobody did."""
+    made: dict[Any, Any] | None
+    """What was made for this exchange by injection; None while nothing was."""
+    exits: list[Any] | None
+    """What injection has to close when the exchange is over; None where there is nothing."""
+    failure: BaseException | None
+    """What ended the handler, where an exception did."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, path_params: dict[str, Any], site: Site) -> None:
         self.scope = scope
@@ -70,9 +96,23 @@ class Context(Generic[StateT]):
         self.path_params = path_params
         self.site = site
         self.raw_send = send
-        self.channel = self.hooks = self.background = None
+        self.channel = self.hooks = self.background = self.made = self.exits = self.failure = None
         self._opening: Opening | None = None
         self._stash: Stash | None = None
+
+    # ---- what is made for the exchange; here, because `type` below hides the builtin
+
+    @overload
+    async def resolve(self, wanted: type[T], /) -> T: ...
+    @overload
+    async def resolve(self, wanted: Callable[..., Any], /) -> Any: ...
+    async def resolve(self, wanted: Any, /) -> Any:
+        """What handlers would be given for this type, provider or dependency; made now if it was not made yet.
+
+        Raises:
+            NotResolvable: nothing was known about it when the app was built.
+        """
+        return await self.site.resolve(self, wanted)
 
     # ---- what the client said first
 
@@ -204,9 +244,9 @@ class Context(Generic[StateT]):
     # ---- what the edge and mounts ask
 
     def enter(self, site: Site, root_path: str, params: dict[str, Any]) -> None:
-        """Goes on inside a mounted app: its names, its root path, its parameters beside those of the mount."""
+        """Goes on inside a mounted app, or outside of it again: its names, its root path, its parameters."""
         self.site = site
-        self.path_params = {**self.path_params, **params}
+        self.path_params = params
         self.scope["root_path"] = root_path
         self.scope["path_params"] = self.path_params
 

@@ -28,6 +28,7 @@ class HTTPContext(Context[StateT]):
         self.site = site
         self.raw_send = send
         self._opening = self.channel = self.hooks = self.background = self._stash = self.builder = None
+        self.made = self.exits = self.failure = None
 
     def _open(self) -> Opening:
         if self._opening is None:

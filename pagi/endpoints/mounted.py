@@ -24,11 +24,13 @@ async def pagi_layer(ctx: Context[Any]) -> Response:
     found: list[InnerMatch] = ctx.scope[INNER]
     here = found[0]
     ctx.scope[INNER] = found[1:]
-    ctx.enter(here.site, here.root_path, here.params)
+    outside = (ctx.site, ctx.scope.get("root_path", ""), ctx.path_params)
+    ctx.enter(here.site, here.root_path, {**ctx.path_params, **here.params})
     try:
         return await here.target.run(ctx)
     finally:
         ctx.scope[INNER] = found
+        ctx.enter(*outside)
 
 
 def foreign_layer(app: AnyApp, prefix: str, speaks_sse: bool) -> Layer:

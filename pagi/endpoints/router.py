@@ -3,14 +3,24 @@
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Self, TypeVar
 
-from pagi.context.next import Kind, Middleware
-from pagi.endpoints.route import Mount, Route, RouteOptions
+from pagi.context.context import Context
+from pagi.context.next import Kind
+from pagi.endpoints.decorators import ANY_METHOD, marked_methods
+from pagi.endpoints.endpoint import AnyEndpoint, endpoint_class, is_endpoint
+from pagi.endpoints.registration import (
+    check_stream_methods,
+    checked_middleware,
+    checked_prefix,
+    endpoint_routes,
+    late_middleware,
+    marked_route,
+    middleware_of,
+)
+from pagi.endpoints.route import AnyMiddleware, Mount, Route, RouteOptions
 from pagi.gateway.types import AnyApp
 from pagi.http.errors import ConfigError
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-ANY_METHOD = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
 class AlreadyBuilt(ConfigError):
@@ -20,71 +30,100 @@ class AlreadyBuilt(ConfigError):
 class Router:
     """A table of handlers under one prefix, with middleware around all of them.
 
-    What is registered here is seen by the app when it is built, wherever this router was included before.
+    What is registered here is seen by the app when it is built, wherever this router was included before. A subclass may mark
+    its methods (`@get("/stats")`) as handlers, and name others as middleware.
     """
 
     prefix: ClassVar[str] = ""
+    middleware: ClassVar[Sequence[Any]] = ()
+    """Of a class-based router: middleware, or names of methods that are."""
+    context_class: ClassVar[type[Context[Any]] | None] = None
+    """The context of the handlers of its kind; None: the app's."""
 
     _prefix: str
-    _middleware: tuple[Middleware, ...]
+    _middleware: tuple[AnyMiddleware, ...]
     _entries: list["Route | Mount | Included"]
+    _context_class: type[Context[Any]] | None
     _is_built: bool
 
+    def __init_subclass__(cls, *, extends_router: bool = False, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        taken = sorted(name for name, member in vars(cls).items() if name in _OWN_NAMES and callable(member))
+        if taken and not extends_router:
+            raise ConfigError(
+                f"{cls.__module__}.{cls.__qualname__} defines {', '.join(taken)}, which Router itself needs; "
+                f"give the method another name, its path stands in the decorator anyway"
+            )
+
+    # In `__new__`, so that a subclass that forgets `super().__init__()` harms nothing.
     def __new__(cls, *_: Any, **__: Any) -> Self:
         self = super().__new__(cls)
-        self._prefix = _checked_prefix(cls.prefix)
-        self._middleware = ()
-        self._entries = []
+        self._prefix = checked_prefix(cls.prefix)
+        self._context_class = cls.context_class
         self._is_built = False
+        self._middleware = checked_middleware([middleware_of(self, cls, layer) for layer in cls.middleware])
+        self._entries = [
+            marked_route(mark, getattr(self, name), [middleware_of(self, cls, layer) for layer in mark.middleware])
+            for name, _, mark in marked_methods(cls)
+        ]
         return self
 
-    def __init__(self, prefix: str = "", *, middleware: Sequence[Middleware] = (), routers: Sequence["Router"] = ()) -> None:
+    def __init__(
+        self,
+        prefix: str = "",
+        *,
+        middleware: Sequence[AnyMiddleware] = (),
+        routers: Sequence["Router | type[Router]"] = (),
+        context_class: type[Context[Any]] | None = None,
+    ) -> None:
         if prefix:
-            self._prefix = _checked_prefix(prefix)
-        self._middleware = _checked_middleware(middleware)
+            self._prefix = checked_prefix(prefix)
+        if context_class is not None:
+            self._context_class = context_class
+        self._middleware += checked_middleware(middleware)
         for router in routers:
             self.include(router)
 
     # ---- handlers
 
     def get(
-        self, path: str, *, name: str | None = None, middleware: Sequence[Middleware] = (), cancel_on_disconnect: bool = False
+        self, path: str, *, name: str | None = None, middleware: Sequence[AnyMiddleware] = (), cancel_on_disconnect: bool = False
     ) -> Callable[[F], F]:
         """Registers a handler for GET; HEAD is answered by it too."""
         return self.route(path, methods=("GET",), name=name, middleware=middleware, cancel_on_disconnect=cancel_on_disconnect)
 
     def post(
-        self, path: str, *, name: str | None = None, middleware: Sequence[Middleware] = (), cancel_on_disconnect: bool = False
+        self, path: str, *, name: str | None = None, middleware: Sequence[AnyMiddleware] = (), cancel_on_disconnect: bool = False
     ) -> Callable[[F], F]:
         """Registers a handler for POST."""
         return self.route(path, methods=("POST",), name=name, middleware=middleware, cancel_on_disconnect=cancel_on_disconnect)
 
     def put(
-        self, path: str, *, name: str | None = None, middleware: Sequence[Middleware] = (), cancel_on_disconnect: bool = False
+        self, path: str, *, name: str | None = None, middleware: Sequence[AnyMiddleware] = (), cancel_on_disconnect: bool = False
     ) -> Callable[[F], F]:
         """Registers a handler for PUT."""
         return self.route(path, methods=("PUT",), name=name, middleware=middleware, cancel_on_disconnect=cancel_on_disconnect)
 
     def patch(
-        self, path: str, *, name: str | None = None, middleware: Sequence[Middleware] = (), cancel_on_disconnect: bool = False
+        self, path: str, *, name: str | None = None, middleware: Sequence[AnyMiddleware] = (), cancel_on_disconnect: bool = False
     ) -> Callable[[F], F]:
         """Registers a handler for PATCH."""
         return self.route(path, methods=("PATCH",), name=name, middleware=middleware, cancel_on_disconnect=cancel_on_disconnect)
 
     def delete(
-        self, path: str, *, name: str | None = None, middleware: Sequence[Middleware] = (), cancel_on_disconnect: bool = False
+        self, path: str, *, name: str | None = None, middleware: Sequence[AnyMiddleware] = (), cancel_on_disconnect: bool = False
     ) -> Callable[[F], F]:
         """Registers a handler for DELETE."""
         return self.route(path, methods=("DELETE",), name=name, middleware=middleware, cancel_on_disconnect=cancel_on_disconnect)
 
     def head(
-        self, path: str, *, name: str | None = None, middleware: Sequence[Middleware] = (), cancel_on_disconnect: bool = False
+        self, path: str, *, name: str | None = None, middleware: Sequence[AnyMiddleware] = (), cancel_on_disconnect: bool = False
     ) -> Callable[[F], F]:
         """Registers a handler for HEAD, in place of the one that answers GET."""
         return self.route(path, methods=("HEAD",), name=name, middleware=middleware, cancel_on_disconnect=cancel_on_disconnect)
 
     def options(
-        self, path: str, *, name: str | None = None, middleware: Sequence[Middleware] = (), cancel_on_disconnect: bool = False
+        self, path: str, *, name: str | None = None, middleware: Sequence[AnyMiddleware] = (), cancel_on_disconnect: bool = False
     ) -> Callable[[F], F]:
         """Registers a handler for OPTIONS, in place of the automatic answer."""
         return self.route(path, methods=("OPTIONS",), name=name, middleware=middleware, cancel_on_disconnect=cancel_on_disconnect)
@@ -95,14 +134,14 @@ class Router:
         *,
         methods: Sequence[str] = ANY_METHOD,
         name: str | None = None,
-        middleware: Sequence[Middleware] = (),
+        middleware: Sequence[AnyMiddleware] = (),
         cancel_on_disconnect: bool = False,
     ) -> Callable[[F], F]:
         """Registers a handler for several methods; without `methods`, for the five usual ones."""
         options = RouteOptions(cancel_on_disconnect=cancel_on_disconnect)
         return self._decorator("http", path, methods, name, middleware, options)
 
-    def websocket(self, path: str, *, name: str | None = None, middleware: Sequence[Middleware] = ()) -> Callable[[F], F]:
+    def websocket(self, path: str, *, name: str | None = None, middleware: Sequence[AnyMiddleware] = ()) -> Callable[[F], F]:
         """Registers a session function: it accepts, and the session ends when it returns."""
         return self._decorator("websocket", path, (), name, middleware, RouteOptions())
 
@@ -112,7 +151,7 @@ class Router:
         *,
         methods: Sequence[str] = ("GET",),
         name: str | None = None,
-        middleware: Sequence[Middleware] = (),
+        middleware: Sequence[AnyMiddleware] = (),
         retry_seconds: float | None = 3.0,
         keepalive_seconds: float | None = None,
     ) -> Callable[[F], F]:
@@ -127,35 +166,53 @@ class Router:
     def add(
         self,
         path: str,
-        handler: Callable[..., Any],
+        handler: Callable[..., Any] | AnyEndpoint,
         *,
         kind: Kind = "http",
-        methods: Sequence[str] = ("GET",),
+        methods: Sequence[str] | None = None,
         name: str | None = None,
-        middleware: Sequence[Middleware] = (),
+        middleware: Sequence[AnyMiddleware] = (),
         options: RouteOptions | None = None,
     ) -> None:
-        """Registers a function without decorating it."""
-        self._decorator(kind, path, methods, name, middleware, options or RouteOptions())(handler)
+        """Registers an endpoint, as a class or an instance; or a function, without decorating it.
+
+        An endpoint says itself of which kind it is and which methods it serves.
+
+        Raises:
+            ConfigError: what an endpoint says itself is said here, too.
+        """
+        if not is_endpoint(handler):
+            self._decorator(kind, path, methods or ("GET",), name, middleware, options or RouteOptions())(handler)
+            return
+        if kind != "http" or methods is not None or options is not None:
+            raise ConfigError(
+                f"{path}: {endpoint_class(handler).__qualname__} is an endpoint, which says its kind, methods and options itself"
+            )
+        for route in endpoint_routes(path, handler, name, checked_middleware(middleware)):
+            self._append(route)
 
     # ---- other routers and applications
 
-    def include(self, router: "Router", prefix: str = "") -> None:
+    def include(self, router: "Router | type[Router]", prefix: str = "") -> None:
         """Takes over all of `router`, under its own prefix and this one; its middleware stays around its own handlers.
+
+        A class is made once when the app starts, its constructor filled by injection.
 
         Raises:
             ConfigError: the router would include itself.
         """
+        if isinstance(router, type):
+            router = _unbound(router)
         if router is self or _reaches(router, self):
             raise ConfigError(f"{router!r} cannot be included in itself")
-        self._append(Included(router, _checked_prefix(prefix)))
+        self._append(Included(router, checked_prefix(prefix)))
 
-    def mount(self, prefix: str, app: "AnyApp | Router", *, middleware: Sequence[Middleware] = ()) -> None:
+    def mount(self, prefix: str, app: "AnyApp | Router", *, middleware: Sequence[AnyMiddleware] = ()) -> None:
         """Hands everything under `prefix` to another application, pagi or plain ASGI.
 
         It finds the prefix moved from what it routes on into `root_path`; `path` stays whole, as ASGI says.
         """
-        self._append(Mount(prefix=_checked_prefix(prefix), app=app, middleware=_checked_middleware(middleware)))
+        self._append(Mount(prefix=checked_prefix(prefix), app=app, middleware=checked_middleware(middleware)))
 
     # ---- what the build reads
 
@@ -165,9 +222,14 @@ class Router:
         return self._prefix
 
     @property
-    def layers(self) -> tuple[Middleware, ...]:
+    def layers(self) -> tuple[AnyMiddleware, ...]:
         """The middleware around everything here, outermost first."""
         return self._middleware
+
+    @property
+    def own_context_class(self) -> type[Context[Any]] | None:
+        """The context of the handlers here; None: that of the router or app around."""
+        return self._context_class
 
     @property
     def entries(self) -> list["Route | Mount | Included"]:
@@ -189,15 +251,15 @@ class Router:
         self._entries.append(entry)
 
     def _decorator(
-        self, kind: Kind, path: str, methods: Sequence[str], name: str | None, middleware: Sequence[Middleware], options: RouteOptions
+        self, kind: Kind, path: str, methods: Sequence[str], name: str | None, middleware: Sequence[AnyMiddleware], options: RouteOptions
     ) -> Callable[[F], F]:
         if kind != "websocket" and not methods:
             raise ConfigError(f"{kind} {path}: no methods are given")
         if isinstance(methods, str):
             raise ConfigError(f"{kind} {path}: methods is a list, write [{methods!r}]")
-        if kind == "sse" and {"HEAD", "OPTIONS"} & {method.upper() for method in methods}:
-            raise ConfigError(f"sse {path}: HEAD and OPTIONS never start a stream; register a handler of their own")
-        layers = _checked_middleware(middleware)
+        if kind == "sse":
+            check_stream_methods(path, methods)
+        layers = checked_middleware(middleware)
 
         def register(handler: F) -> F:
             self._append(
@@ -230,15 +292,12 @@ def _reaches(start: Router, goal: Router) -> bool:
     return any(isinstance(entry, Included) and (entry.router is goal or _reaches(entry.router, goal)) for entry in start.entries)
 
 
-def _checked_prefix(prefix: str) -> str:
-    prefix = prefix.removesuffix("/")
-    if prefix and not prefix.startswith("/"):
-        raise ConfigError(f"prefix {prefix!r} must start with '/'")
-    return prefix
+def _unbound(cls: type[Router]) -> Router:
+    """What a class-based router registers, before there is an object of it."""
+    table = Router(cls.prefix, context_class=cls.context_class, middleware=[late_middleware(cls, layer) for layer in cls.middleware])
+    for _, function, mark in marked_methods(cls):
+        table._append(marked_route(mark, function, [late_middleware(cls, layer) for layer in mark.middleware], owner=cls))  # pyright: ignore[reportPrivateUsage]
+    return table
 
 
-def _checked_middleware(middleware: Sequence[Middleware]) -> tuple[Middleware, ...]:
-    for layer in middleware:
-        if isinstance(layer, type) or not callable(layer):
-            raise ConfigError(f"middleware is an async function (ctx, next), or an instance that can be called so; got {layer!r}")
-    return tuple(middleware)
+_OWN_NAMES = frozenset(name for name in vars(Router) if not name.startswith("_")) - {"prefix", "middleware", "context_class"}

@@ -1,17 +1,38 @@
 """An app, compiled: what every exchange reads and none changes."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Mapping
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import msgspec
 
 from pagi.context.context import Context
 from pagi.context.next import Kind, Layer
+from pagi.endpoints.rescue import Rescue
+from pagi.endpoints.resolving import Resolvers
+from pagi.injection.plan import Step
+from pagi.injection.registry import Registry
+from pagi.messages.response import Response
 from pagi.routing.table import Table
 from pagi.routing.urls import Names
 
 Serve = Callable[[Any, Layer], Awaitable[None]]
 """The outermost edge of one kind: runs the layers and sends what comes out."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouteInfo:
+    """What a route is and what runs for it, for people to read."""
+
+    kind: Kind
+    methods: tuple[str, ...]
+    path: str
+    name: str | None
+    handler: str
+    middleware: tuple[str, ...]
+    """Around the handler, the outermost first."""
+    dependencies: tuple[str, ...]
+    """Made for it, in that order."""
 
 
 class Target:
@@ -54,10 +75,21 @@ class MountPoint:
 class Site:
     """An app, compiled."""
 
-    def __init__(self, contexts: Mapping[Kind, type[Context[Any]]]) -> None:
+    def __init__(
+        self,
+        contexts: Mapping[Kind, type[Context[Any]]],
+        rescue: Rescue | None = None,
+        resolvers: Resolvers | None = None,
+        app_steps: Mapping[Hashable, Step] | None = None,
+    ) -> None:
         self.table: Table[Target] = Table()
         self.names = Names()
         self.contexts = contexts
+        self.exceptions = rescue or Rescue()
+        self.resolvers = resolvers or Resolvers(Registry())
+        self.app_steps: Mapping[Hashable, Step] = {} if app_steps is None else app_steps
+        """What is made when the app starts, each after what it needs; by key."""
+        self.routes: list[RouteInfo] = []
         self.encode: Callable[[Any], bytes] = msgspec.json.Encoder().encode
         self.mounts: list[MountPoint] = []
         self.missing: dict[Kind, Target] = {}
@@ -74,6 +106,20 @@ class Site:
         self.mounts.append(mount)
         self.mounts.sort(key=lambda each: -len(each.prefix))
 
+    # ---- what contexts ask
+
     def url_for(self, name: str, root_path: str, values: Mapping[str, Any], /) -> str:
         """The path of a named route (see `Names.path`)."""
         return self.names.path(name, root_path, values)
+
+    def rescue(self, ctx: Any, error: Exception, /) -> Awaitable[Response | None]:
+        """The answer that an error becomes where it was raised (see `Rescue.answer`)."""
+        return self.exceptions.answer(ctx, error)
+
+    def last_answer(self, ctx: Any, error: Exception, /) -> Awaitable[Response | None]:
+        """The app's own answer to an error that nobody caught (see `Rescue.last`)."""
+        return self.exceptions.last(ctx, error)
+
+    def resolve(self, ctx: Any, wanted: Any, /) -> Awaitable[Any]:
+        """What injection makes of a type or dependency (see `Resolvers.resolve`)."""
+        return self.resolvers.resolve(ctx, wanted)

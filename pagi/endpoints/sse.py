@@ -1,61 +1,101 @@
 """The innermost edge of an event stream: steps the generator, and starts and ends the stream around it."""
 
 import inspect
+import logging
 from collections.abc import AsyncIterable, Awaitable, Callable
-from typing import Any
+from typing import Any, cast
 
 import anyio
 from typing_extensions import TypeIs
 
 from pagi.context.next import Layer
 from pagi.context.sse import SSEContext
-from pagi.endpoints.binding import BadSignature, Call, bind
-from pagi.endpoints.http import check_first, refused, sent
+from pagi.endpoints.binding import BadSignature
+from pagi.endpoints.http import check_first, sent
 from pagi.endpoints.leash import hold
+from pagi.endpoints.rescue import rescued
 from pagi.endpoints.results import BadResult
-from pagi.endpoints.route import RouteOptions
+from pagi.endpoints.route import ErrorEvent, RouteOptions
+from pagi.endpoints.wiring import Owner, Wiring, has_open_call
 from pagi.gateway.annotations import is_async, is_async_generator
 from pagi.gateway.direct import Direct, Timer
 from pagi.gateway.reasons import ClientGone
-from pagi.http.errors import PeerError
-from pagi.messages.problems import HTTPException
+from pagi.injection.plan import Leaf
+from pagi.injection.source import compile_plan
 from pagi.messages.response import AlreadySent, Response
 from pagi.messages.sse import SSE
-from pagi.routing.patterns import Pattern
+
+log = logging.getLogger("pagi")
+
+Call = Callable[[Any], Any]
+"""Calls the handler for one context."""
 
 HEAD_DELAY_SECONDS = 0.1
 """How long the generator may take for its first event, or its refusal, before the head leaves without either."""
 
 
-def sse_layer(handler: Callable[..., Any], pattern: Pattern, options: RouteOptions) -> Layer:
+def sse_layer(handler: Callable[..., Any], owner: Owner | None, wiring: Wiring, options: RouteOptions) -> Layer:
     """What runs `handler` for one stream.
 
     Raises:
         ConfigError: it is neither an async generator nor async, or its signature cannot be satisfied.
     """
     if not (is_async_generator(handler) or is_async(handler)):
-        raise BadSignature(handler, pattern.text, "an SSE handler is an async generator of events, or an async function")
-    call = bind(handler, SSEContext, pattern)
+        raise BadSignature(handler, wiring.pattern.text, "an SSE handler is an async generator of events, or an async function")
+    plan = wiring.plan(handler, owner)
+    leaves = [leaf for each in wiring.plans for leaf in each.leaves()]
+    if has_open_call(plan):
+        # What is open for the call lies around the whole stream, and hears of the exception that ends it.
+        opening = compile_plan(plan, handed_on=True).call
+
+        async def inside(ctx: SSEContext[Any]) -> Response:
+            life = _begun(handler, options, leaves, ctx)
+            life.is_inside = True
+
+            async def use(result: Any) -> Response:
+                return await _run(lambda _: result, life)
+
+            try:
+                return cast("Response", await opening(ctx, use))
+            except Exception as error:
+                return await life.ended(error)
+
+        return inside
+    call = compile_plan(plan).call
 
     def layer(ctx: SSEContext[Any]) -> Awaitable[Response]:
-        check_first(ctx)
-        sse = ctx.sse
-        sse.retry_seconds = options.retry_seconds
-        sse.keepalive_seconds = options.keepalive_seconds
-        life = Life(ctx, sse)
-        return run(handler, call, life) if sse.direct is not None else run_beside(handler, call, life)
+        return _run(call, _begun(handler, options, leaves, ctx))
 
     return layer
+
+
+def _begun(handler: Callable[..., Any], options: RouteOptions, leaves: list[Leaf], ctx: SSEContext[Any]) -> "Life":
+    check_first(ctx)
+    sse = ctx.sse
+    sse.retry_seconds = options.retry_seconds
+    sse.keepalive_seconds = options.keepalive_seconds
+    return Life(ctx, sse, handler, leaves, options.on_error)
+
+
+def _run(call: Call, life: "Life") -> Awaitable[Response]:
+    return run(call, life) if life.sse.direct is not None else run_beside(call, life)
 
 
 class Life:
     """One stream, and how its head leaves."""
 
-    __slots__ = ("ctx", "failure", "scope", "sse", "timer")
+    __slots__ = ("_leaves", "_on_error", "ctx", "failure", "handler", "is_inside", "scope", "sse", "timer")
 
-    def __init__(self, ctx: SSEContext[Any], sse: SSE) -> None:
+    def __init__(
+        self, ctx: SSEContext[Any], sse: SSE, handler: Callable[..., Any], leaves: list[Leaf], on_error: ErrorEvent | None
+    ) -> None:
         self.ctx = ctx
         self.sse = sse
+        self.handler = handler
+        self._leaves = leaves
+        self._on_error = on_error
+        self.is_inside = False
+        """Something lies around it that has to hear of its failure first."""
         self.scope = anyio.CancelScope()
         self.failure: Exception | None = None
         """Why the head could not leave by itself."""
@@ -95,6 +135,24 @@ class Life:
             self.failure = error
             self.scope.cancel()
 
+    async def ended(self, error: Exception) -> Response:
+        """What becomes of an error that ended the stream: an answer, or a last event.
+
+        Raises:
+            Exception: the error, where it goes on.
+        """
+        answer = await rescued(self.ctx, error, self._leaves)
+        if answer is not None:
+            return answer
+        if self._on_error is not None and self.sse.state == "started" and not isinstance(error, ClientGone):
+            event = await self._on_error(self.ctx, error)
+            if event is not None:
+                log.error("the stream %s failed, and ends with an event that says so: %s", self.ctx.path, error, exc_info=error)
+                await self.sse.send(event)
+                await self.sse.close()
+                return sent(self.ctx)
+        raise error
+
     def settle(self) -> None:
         """The head need not leave by itself any more."""
         timer, self.timer = self.timer, None
@@ -102,7 +160,7 @@ class Life:
             timer.cancel()
 
 
-async def run(handler: Callable[..., Any], call: Call, life: Life) -> Response:
+async def run(call: Call, life: Life) -> Response:
     """Runs one stream to its end. Its one scope lies around everything the handler opens."""
     ctx, sse = life.ctx, life.sse
     direct = sse.direct
@@ -134,11 +192,13 @@ async def run(handler: Callable[..., Any], call: Call, life: Life) -> Response:
                     if close is not None:
                         await close()
             else:
-                declined = _declined(handler, sse, result)
+                declined = _declined(life.handler, sse, result)
         if life.failure is not None:
             raise life.failure
-    except (HTTPException, PeerError) as error:
-        return refused(ctx, error)
+    except Exception as error:
+        if life.is_inside:
+            raise
+        return await life.ended(error)
     finally:
         life.settle()
     if declined is not None:
@@ -148,14 +208,14 @@ async def run(handler: Callable[..., Any], call: Call, life: Life) -> Response:
     return sent(ctx)
 
 
-async def run_beside(handler: Callable[..., Any], call: Call, life: Life) -> Response:
+async def run_beside(call: Call, life: Life) -> Response:
     """`run`, with a task beside it that starts the stream: where every event may have to wait."""
     response: Response | None = None
     failure: Exception | None = None
     async with anyio.create_task_group() as group:
         group.start_soon(life.begin_beside)
         try:
-            response = await run(handler, call, life)
+            response = await run(call, life)
         except Exception as error:
             failure = error  # leaves by hand: the group would wrap it
         group.cancel_scope.cancel()

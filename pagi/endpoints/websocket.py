@@ -1,36 +1,47 @@
 """The innermost edge of a WebSocket: runs the session function, and ends the session as it ended."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import anyio
 
 from pagi.context.next import Layer
 from pagi.context.websocket import WebSocketContext
-from pagi.endpoints.binding import BadSignature, bind
+from pagi.endpoints.binding import BadSignature
 from pagi.endpoints.http import check_first, sent
 from pagi.endpoints.leash import hold
+from pagi.endpoints.rescue import rescued
+from pagi.endpoints.wiring import Owner, Wiring
 from pagi.gateway.annotations import is_async
 from pagi.gateway.reasons import ClientGone
 from pagi.http.errors import PeerError
-from pagi.messages.problems import HTTPException, answer_to, problem
+from pagi.injection.plan import Leaf
+from pagi.injection.source import compile_plan
+from pagi.messages.problems import HTTPException, problem
 from pagi.messages.response import Response
 from pagi.messages.websocket import GOING_AWAY, POLICY_VIOLATION, WebSocket
-from pagi.routing.patterns import Pattern
 
 _MAX_REASON_BYTES = 123
 """What fits into a close frame beside the code (RFC 6455 section 5.5)."""
 
+Session = Callable[[Any], Awaitable[object]]
+"""What a session does, from the handshake to its end."""
 
-def websocket_layer(handler: Callable[..., Any], pattern: Pattern) -> Layer:
+
+def websocket_layer(handler: Callable[..., Any], owner: Owner | None, wiring: Wiring) -> Layer:
     """What runs `handler` for one session.
 
     Raises:
         ConfigError: it is not async, or its signature cannot be satisfied.
     """
     if not is_async(handler):
-        raise BadSignature(handler, pattern.text, "a WebSocket handler is an async function; a plain one cannot wait for messages")
-    call = bind(handler, WebSocketContext, pattern)
+        raise BadSignature(handler, wiring.pattern.text, "a WebSocket handler is an async function; a plain one cannot wait for messages")
+    compiled = compile_plan(wiring.plan(handler, owner), awaited=True)
+    return session_layer(compiled.call, compiled.plan.leaves())
+
+
+def session_layer(session: Session, leaves: list[Leaf]) -> Layer:
+    """What runs a session, and ends it as it has to end."""
 
     async def layer(ctx: WebSocketContext[Any]) -> Response:
         check_first(ctx)
@@ -40,16 +51,14 @@ def websocket_layer(handler: Callable[..., Any], pattern: Pattern) -> Layer:
         try:
             with scope:
                 hold(connection, scope)
-                await call(ctx)
-        except (HTTPException, PeerError) as error:
-            if ws.is_raw:
-                raise
-            if ws.state == "connecting":
-                return answer_to(error)
-            await _close_for(ws, error)
+                await session(ctx)
         except ClientGone:
             if ws.state != "closed":
                 raise
+        except Exception as error:
+            answer = await refused(ctx, error, leaves)
+            if answer is not None:
+                return answer
         if ws.is_raw:
             return sent(ctx)
         if scope.cancelled_caught and connection.is_closing:
@@ -63,6 +72,26 @@ def websocket_layer(handler: Callable[..., Any], pattern: Pattern) -> Layer:
         return sent(ctx)
 
     return layer
+
+
+async def refused(ctx: WebSocketContext[Any], error: Exception, leaves: list[Leaf]) -> Response | None:
+    """What becomes of an error: an answer to the handshake, else the close of the session.
+
+    Raises:
+        Exception: the error, where it is no refusal.
+    """
+    ws = ctx.websocket
+    if ws.state == "connecting" and not ws.is_raw:
+        answer = await rescued(ctx, error, leaves)
+        if answer is None:
+            raise error
+        return answer
+    if ctx.failure is None:
+        ctx.failure = error
+    if ws.is_raw or not isinstance(error, (HTTPException, PeerError)):
+        raise error
+    await _close_for(ws, error)
+    return None
 
 
 async def _close_for(ws: WebSocket, error: HTTPException | PeerError) -> None:

@@ -43,10 +43,16 @@ def parameters_of(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
     Raises:
         UnresolvedAnnotation: an annotation cannot be resolved.
     """
-    hints = hints_of(function)
+    signature = inspect.signature(function)
+    if inspect.isclass(function) and inspect.isfunction(function.__init__):
+        # A class is called through its constructor, whatever `__new__` takes; one without (a struct) says by its fields what it takes.
+        constructor = inspect.signature(function.__init__)
+        signature = constructor.replace(parameters=list(constructor.parameters.values())[1:])
+        hints = hints_of(function.__init__)
+    else:
+        hints = hints_of(function)
     return {
-        name: parameter.replace(annotation=hints.get(name, inspect.Parameter.empty))
-        for name, parameter in inspect.signature(function).parameters.items()
+        name: parameter.replace(annotation=hints.get(name, inspect.Parameter.empty)) for name, parameter in signature.parameters.items()
     }
 
 

@@ -1,5 +1,6 @@
 """Refusals as exceptions, and their bodies: RFC 9457 problem details."""
 
+from collections.abc import Mapping
 from http import HTTPStatus
 
 import msgspec
@@ -18,6 +19,9 @@ class HTTPException(Exception):
     Raises:
         ValueError: `status` is not within 200 to 599.
     """
+
+    members: Mapping[str, object] = {}
+    """What the problem details say beside the registered members (RFC 9457 section 3.2)."""
 
     def __init__(self, status: int, detail: str | None = None, *, headers: HeadersLike | None = None) -> None:
         self.status = checked_status(status)
@@ -38,11 +42,14 @@ def phrase(status: int) -> str:
         return "Error" if status >= 400 else "Answer"
 
 
-def problem(status: int, detail: str | None = None, headers: HeadersLike | None = None) -> Response:
-    """A response of problem details (RFC 9457 section 3)."""
+def problem(
+    status: int, detail: str | None = None, headers: HeadersLike | None = None, *, members: Mapping[str, object] | None = None
+) -> Response:
+    """A response of problem details (RFC 9457 section 3), with extension members where there are any."""
     fields: dict[str, object] = {"type": "about:blank", "title": phrase(status), "status": status}
     if detail is not None:
         fields["detail"] = detail
+    fields.update(members or ())
     pairs = raw_pairs(headers) if headers is not None else []
     if status in (204, 304):
         return whole(b"", pairs, status)
@@ -52,5 +59,5 @@ def problem(status: int, detail: str | None = None, headers: HeadersLike | None 
 def answer_to(error: HTTPException | PeerError) -> Response:
     """The response that a refusal, or a mistake of the client, stands for."""
     if isinstance(error, HTTPException):
-        return problem(error.status, error.detail, error.headers)
+        return problem(error.status, error.detail, error.headers, members=error.members)
     return problem(error.status, str(error))

@@ -8,7 +8,7 @@ from pagi.context.context import Context
 from pagi.context.next import Kind, Layer, Middleware, Next
 from pagi.gateway.annotations import name_of
 from pagi.http.errors import AppError, PeerError
-from pagi.messages.problems import HTTPException, answer_to
+from pagi.messages.problems import HTTPException
 from pagi.messages.response import AlreadySent, Response
 from pagi.middleware.kinds import ContextClasses, KnowsKinds
 
@@ -38,9 +38,10 @@ def _around(middleware: Callable[[Any, Next], Awaitable[Any]], inner: Layer) -> 
         try:
             response = await middleware(ctx, MethodType(inner, ctx))
         except (HTTPException, PeerError) as error:
-            if ctx.has_left:
+            answer = await ctx.site.rescue(ctx, error)
+            if answer is None:
                 raise
-            return answer_to(error)
+            return answer
         if not isinstance(response, Response):
             raise NoResponse(middleware, response)
         if ctx.channel is not None and ctx.channel.head is not None and not response.is_sent:

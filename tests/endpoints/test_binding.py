@@ -174,7 +174,7 @@ del wants_nothing_known.__annotations__["s"]
         ("/{n}", wants_positions, "positional-only"),
         ("/{n:int}", wants_text, "gives int"),
         ("/", wants_socket, "WebSocketContext was asked for, but this route's context is HTTPContext"),
-        ("/{n}", wants_list, "nothing here knows how text becomes Stranger"),
+        ("/{n}", wants_list, "nothing here knows how Stranger is decoded"),
     ],
 )
 async def test_what_cannot_be_given_fails_the_build(path: str, handler: Callable[..., Any], problem: str) -> None:

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 import pytest
 
 from pagi import App, ConfigError, Context, HTTPContext, Next, Response, SSEContext, Text, WebSocketContext, only, when
-from pagi.application import CONTEXTS
+from pagi.builder import BASES
 from pagi.middleware.kinds import UnguardedRoute, kinds_of
 from tests.recorder import Recorder
 
@@ -158,7 +158,7 @@ bare.__annotations__.clear()
     ],
 )
 def test_the_annotation_says_which_kinds_are_served(middleware: Any, kinds: set[str]) -> None:
-    assert kinds_of(middleware, CONTEXTS) == kinds
+    assert kinds_of(middleware, BASES) == kinds
 
 
 @pytest.mark.parametrize("level", ["app", "router", "route"])
@@ -230,4 +230,4 @@ def test_what_is_no_middleware_fails_the_build(middleware: Any, problem: str) ->
 
 def test_a_class_instead_of_an_instance_is_refused_at_once() -> None:
     with pytest.raises(ConfigError, match="instance"):
-        App(middleware=[Unrelated])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
+        App(middleware=[Unrelated])  # pyright: ignore[reportArgumentType]

@@ -1,0 +1,138 @@
+"""Bodies as arguments: octets, text, JSON decoded and validated in one go, and the fields of forms."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+
+from pagi.endpoints.inputs import REQUIRED, as_model, gatherer
+from pagi.endpoints.invalid import Unfit, misfits
+from pagi.endpoints.values import from_text, from_texts, info_of, is_collection, is_scalar, record_fields
+from pagi.http.media_types import InvalidMediaType, parse_media_type
+from pagi.http.query import FormData
+from pagi.injection.plan import Leaf
+from pagi.messages.request import BadBody, WithBody
+
+Opened = Callable[[Any], WithBody]
+"""The request that a body follows, of a context."""
+
+_JSON = "application/json"
+
+
+class TooDeep(BadBody):
+    """JSON nested deeper than anybody means it."""
+
+    def __init__(self) -> None:
+        super().__init__("the body is not JSON that can be read: it is nested too deeply")
+
+
+def body_leaf(annotation: Any, default: Any, opened: Opened) -> Leaf:
+    """The argument that a whole body gives.
+
+    Raises:
+        UnknownType: JSON cannot become the annotated type.
+    """
+    read: Callable[[Any], Awaitable[Any]]
+    if annotation is bytes:
+        read = _octets(opened)
+    elif annotation is str:
+        read = _text(opened)
+    else:
+        info_of(annotation)
+        read = json_reader(annotation, default, opened)
+    return Leaf("await {0}(ctx)", read, "the body", misfit=read)
+
+
+def _octets(opened: Opened) -> Callable[[Any], Awaitable[bytes]]:
+    def read(ctx: Any) -> Awaitable[bytes]:
+        return opened(ctx).body()
+
+    return read
+
+
+def _text(opened: Opened) -> Callable[[Any], Awaitable[str]]:
+    def read(ctx: Any) -> Awaitable[str]:
+        return opened(ctx).text()
+
+    return read
+
+
+def json_reader(annotation: Any, default: Any, opened: Opened) -> Callable[[Any], Awaitable[Any]]:
+    """Reads, decodes and validates a JSON body. Of equal keys in one object the last one counts."""
+    decode = msgspec.json.Decoder(annotation).decode
+
+    async def read(ctx: Any) -> Any:
+        request = opened(ctx)
+        data = await request.body()
+        if not data:
+            if default is REQUIRED:
+                raise Unfit("body", "is required")
+            return default
+        # Anything else could be sent from a foreign page without its browser asking us first (Fetch, CORS-safelisted types).
+        if request.headers.get("content-type") != _JSON and not _is_json(request):
+            raise BadBody(f"JSON was expected (content-type: {_JSON}), got {request.content_type or 'no content type'!r}", 415)
+        try:
+            return decode(data)
+        except msgspec.ValidationError as error:
+            raise Unfit("body", str(error), misfits(msgspec.json.decode(data), annotation, "body", str(error))) from error
+        except RecursionError:
+            raise TooDeep from None
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise BadBody(f"the body is not JSON: {error}") from error
+
+    return read
+
+
+def _is_json(request: WithBody) -> bool:
+    try:
+        return parse_media_type(request.headers.get("content-type", "")).is_json
+    except InvalidMediaType:
+        return False
+
+
+def form_leaf(name: str, annotation: Any, default: Any, opened: Opened) -> Leaf:
+    """The argument that a field of a form gives, or all of them for a struct. An empty field counts as absent.
+
+    Raises:
+        UnknownType: text cannot become the annotated type.
+    """
+    info = info_of(annotation)
+    where = f"form.{name}"
+    if is_scalar(info):
+        convert = from_text(annotation, info, where)
+
+        async def read(ctx: Any) -> Any:
+            texts = _texts(await opened(ctx).form(), name)
+            if not texts:
+                return _absent(where, default)
+            return texts[-1] if convert is None else convert(texts[-1])
+
+    elif is_collection(info):
+        convert_all = from_texts(annotation, info, where)
+
+        async def read(ctx: Any) -> Any:
+            texts = _texts(await opened(ctx).form(), name)
+            return convert_all(texts) if texts else _absent(where, default)
+
+    elif record_fields(info) is not None:
+        gather = gatherer(annotation, lambda field: field)
+
+        async def read(ctx: Any) -> Any:
+            form = await opened(ctx).form()
+            return as_model(
+                gather(lambda field: next(reversed(_texts(form, field)), None), lambda field: _texts(form, field)), annotation, "form"
+            )
+
+    else:
+        raise TypeError("a form has fields of text: a scalar, a list of them, or a struct for all of them")
+    return Leaf("await {0}(ctx)", read, f"form field {name!r}", misfit=read)
+
+
+def _texts(form: FormData[Any], name: str) -> list[str]:
+    return [value for value in form.get_all(name) if isinstance(value, str) and value]
+
+
+def _absent(where: str, default: Any) -> Any:
+    if default is REQUIRED:
+        raise Unfit(where, "is required")
+    return default

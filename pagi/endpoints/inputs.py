@@ -1,0 +1,163 @@
+"""What the client sent, as arguments: path, query, header and cookie; each a small function of the context, made at build."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import msgspec
+
+from pagi.endpoints.invalid import Unfit, misfits
+from pagi.endpoints.values import Convert, boolean, from_text, from_texts, holds_boolean, info_of, is_collection, is_scalar, record_fields
+from pagi.injection.plan import Leaf
+
+Place = Literal["path", "query", "header", "cookie"]
+
+REQUIRED: Any = inspect.Parameter.empty
+"""Stands for the default of what has none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where texts of one place are found in a context."""
+
+    one: Callable[[Any], Callable[[str], str | None]]
+    """Gives the look-up of a name's last value."""
+    many: Callable[[Any], Callable[[str], list[str]]] | None = None
+    """Gives the look-up of all values; None where names cannot repeat."""
+
+
+SOURCES: dict[Place, Source] = {
+    "query": Source(lambda ctx: ctx.query.get, lambda ctx: ctx.query.get_all),
+    "header": Source(lambda ctx: ctx.headers.get, lambda ctx: ctx.headers.get_all),
+    "cookie": Source(lambda ctx: ctx.cookies.get),
+}
+
+
+class NoSuchInput(TypeError):
+    """A place of the request cannot give what an annotation asks for."""
+
+
+def spelled(place: Place, name: str) -> str:
+    """How a parameter's name is written on the wire: `x_token` is the field `x-token`."""
+    return name.replace("_", "-") if place == "header" else name
+
+
+def input_leaf(place: Place, name: str, annotation: Any, default: Any) -> Leaf:
+    """The argument that `name` of this place gives. `name` is as it is on the wire.
+
+    Raises:
+        UnknownType: the annotation cannot be made of text.
+        NoSuchInput: the place has no such values.
+    """
+    info = info_of(annotation)
+    where = f"{place}.{name}"
+    source = SOURCES[place]
+    if is_scalar(info):
+        read = _one(source, name, where, from_text(annotation, info, where), default)
+    elif is_collection(info):
+        if source.many is None:
+            raise NoSuchInput(f"a {place} has one value; lists are for query, header and form")
+        read = _many(source.many, name, where, from_texts(annotation, info, where), default)
+    elif record_fields(info) is not None:
+        read = _model(place, source, annotation)
+    else:
+        raise NoSuchInput(f"a {place} is text: a scalar, a list of them, or a struct for all of it")
+    return Leaf("{0}(ctx)", read, f"{place} parameter {name!r}", misfit=read)
+
+
+def path_leaf(name: str, convert: Convert | None) -> Leaf:
+    """The argument that a parameter of the path gives, converted where its converter has not done so already."""
+    what = f"path parameter {name!r}"
+    if convert is None:
+        return Leaf("ctx.path_params[{0}]", name, what)
+
+    def read(ctx: Any) -> Any:
+        return convert(ctx.path_params[name])
+
+    return Leaf("{0}(ctx)", read, what, misfit=read)
+
+
+def path_or_query_leaf(name: str, annotation: Any, default: Any) -> Leaf:
+    """For what is made outside of any route: the parameter of the path where the matched one has it, else the query."""
+    query = input_leaf("query", name, annotation, default)
+    convert = from_text(annotation, info_of(annotation), f"path.{name}") if is_scalar(info_of(annotation)) else None
+
+    def read(ctx: Any) -> Any:
+        if name not in ctx.path_params:
+            return query.value(ctx)
+        value = ctx.path_params[name]
+        return convert(value) if convert is not None and isinstance(value, str) else value
+
+    return Leaf("{0}(ctx)", read, f"parameter {name!r}", misfit=read)
+
+
+def _one(source: Source, name: str, where: str, convert: Convert | None, default: Any) -> Convert:
+    one = source.one
+
+    def read(ctx: Any) -> Any:
+        text = one(ctx)(name)
+        if text is None:
+            if default is REQUIRED:
+                raise Unfit(where, "is required")
+            return default
+        return text if convert is None else convert(text)
+
+    return read
+
+
+def _many(many: Callable[[Any], Callable[[str], list[str]]], name: str, where: str, convert: Convert, default: Any) -> Convert:
+    def read(ctx: Any) -> Any:
+        texts = many(ctx)(name)
+        if not texts:
+            if default is REQUIRED:
+                raise Unfit(where, "is required")
+            return default
+        return convert(texts)
+
+    return read
+
+
+def _model(place: Place, source: Source, annotation: Any) -> Convert:
+    gather = gatherer(annotation, lambda name: spelled(place, name))
+
+    def read(ctx: Any) -> Any:
+        many = source.many(ctx) if source.many is not None else None
+        return as_model(gather(source.one(ctx), many), annotation, place)
+
+    return read
+
+
+def gatherer(
+    annotation: Any, spell: Callable[[str], str]
+) -> Callable[[Callable[[str], Any], Callable[[str], list[Any]] | None], dict[str, Any]]:
+    """A function that puts the texts for a struct's fields together, booleans spelled as msgspec wants them."""
+    fields = [
+        (field.encode_name, spell(field.encode_name), is_collection(info), holds_boolean(info))
+        for field in record_fields(info_of(annotation)) or ()
+        for info in (field.type,)
+    ]
+
+    def gather(one: Callable[[str], Any], many: Callable[[str], list[Any]] | None) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for name, wire_name, is_many, is_boolean in fields:
+            if is_many and many is not None:
+                if texts := many(wire_name):
+                    found[name] = texts
+            elif (text := one(wire_name)) is not None:
+                found[name] = boolean(text) if is_boolean else text
+        return found
+
+    return gather
+
+
+def as_model(found: Mapping[str, Any], annotation: Any, place: str) -> Any:
+    """The struct of these texts.
+
+    Raises:
+        Unfit: they do not fit.
+    """
+    try:
+        return msgspec.convert(found, annotation, strict=False)
+    except msgspec.ValidationError as error:
+        raise Unfit(place, str(error), misfits(found, annotation, place, str(error), strict=False)) from error

@@ -1,0 +1,148 @@
+"""What makes a value: a function or class, read once, with how it is called and how long its value lives."""
+
+import functools
+import inspect
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Generator,
+    Hashable,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
+from typing import Any, Literal, get_args, get_origin
+
+from pagi.gateway.annotations import hints_of, is_async, is_async_generator, name_of, unwrapped
+from pagi.injection.errors import BadProvider
+from pagi.injection.providers import Lifetime, Provider, is_provider
+
+How = Literal["value", "plain", "async", "generator", "async generator"]
+
+_WRAPPERS = (AsyncGenerator, AsyncIterator, AsyncIterable, Generator, Iterator, Iterable, Awaitable, Coroutine)
+_BUILTIN = "builtins"
+
+
+class _Identity:
+    """The key of something that has no hash."""
+
+    __slots__ = ("of",)
+
+    def __init__(self, of: object) -> None:
+        self.of = of
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Identity) and other.of is self.of
+
+    def __hash__(self) -> int:
+        return id(self.of)
+
+
+def key_of(thing: object) -> Hashable:
+    """What a dependency is known by: equal callables are one (bound methods are equal, not identical), unhashable ones only themselves."""
+    if is_provider(thing):
+        thing = thing.function
+    try:
+        hash(thing)
+    except TypeError:
+        return _Identity(thing)
+    return thing
+
+
+class Maker:
+    """A function or class and how it is used; or a value that stands in its place."""
+
+    __slots__ = ("function", "how", "key", "lifetime", "name", "thread", "value")
+
+    def __init__(self, function: Callable[..., Any], *, lifetime: Lifetime = "request", thread: bool = False) -> None:
+        self.key = key_of(function)
+        self.function = function
+        self.lifetime: Lifetime = lifetime
+        self.thread = thread
+        self.how: How = how_called(function)
+        self.name = name_of(function)
+        self.value: Any = None
+        if thread and self.how in ("async", "async generator"):
+            raise BadProvider(function, "is async, and thread=True is for plain functions that block")
+
+    @classmethod
+    def of(cls, thing: "Provider[Any] | Callable[..., Any]") -> "Maker":
+        """The maker of a provider, function or class."""
+        if is_provider(thing):
+            return cls(thing.function, lifetime=thing.lifetime, thread=thing.thread)
+        return cls(thing)
+
+    def replaced_by_value(self, value: object) -> "Maker":
+        """The same place, taken by a value."""
+        other = object.__new__(Maker)
+        other.key, other.function, other.name = self.key, self.function, self.name
+        other.lifetime, other.thread, other.how, other.value = "app", False, "value", value
+        return other
+
+    def replaced_by(self, function: Callable[..., Any]) -> "Maker":
+        """The same place and lifetime, another function."""
+        other = Maker(function, lifetime=self.lifetime)
+        other.key = self.key
+        return other
+
+    @property
+    def is_generator(self) -> bool:
+        """It goes on after its value was used."""
+        return self.how in ("generator", "async generator")
+
+    def __repr__(self) -> str:
+        return f"<maker {self.name}>"
+
+
+def how_called(function: Callable[..., Any]) -> How:
+    """How a value comes out of calling `function`."""
+    if is_async(function):
+        return "async"
+    if is_async_generator(function):
+        return "async generator"
+    return "generator" if inspect.isgeneratorfunction(unwrapped(function)) else "plain"
+
+
+def provided_type(thing: "Provider[Any] | Callable[..., Any]") -> Any:
+    """The type that a provider is found by.
+
+    Raises:
+        BadProvider: it names none, or one that can only be reached through `Depends`.
+    """
+    function = thing.function if is_provider(thing) else thing
+    if is_provider(thing) and thing.provides is not None:
+        provided: Any = thing.provides
+    elif inspect.isclass(function):
+        return function
+    else:
+        provided = hints_of(function).get("return")
+        if how_called(function) in ("generator", "async generator"):
+            if get_origin(provided) not in _WRAPPERS:
+                raise BadProvider(function, "is a generator; annotate it as AsyncIterator[X] or Iterator[X]")
+            provided = get_args(provided)[0]
+    if provided is None:
+        raise BadProvider(function, "has no return annotation, by which it would be found; add one, or provides=")
+    if not _has_own_name(provided):
+        shown = provided.__name__ if inspect.isclass(provided) else provided
+        raise BadProvider(
+            function, f"makes {shown}, which says too little to be found by: use it through Depends, or give it a NewType or a class"
+        )
+    return provided
+
+
+def _has_own_name(provided: Any) -> bool:
+    """A type that means one thing only: no builtin, and no container of one."""
+    plain = get_origin(provided) or provided
+    if plain in (Any, object) or plain in (Mapping, Sequence):
+        return False
+    return getattr(plain, "__module__", _BUILTIN) != _BUILTIN
+
+
+def parameters_by_name(function: Callable[..., Any]) -> bool:
+    """Arguments must go by name: the function that is called is not the one whose signature was read."""
+    return isinstance(function, functools.partial) or hasattr(function, "__wrapped__")

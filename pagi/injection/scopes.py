@@ -1,0 +1,124 @@
+"""Where made values live: in the run of an application, or in one exchange; and how both end."""
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AsyncExitStack
+from functools import partial
+from types import TracebackType
+from typing import Any, Protocol, Self
+
+import anyio.to_thread
+
+from pagi.gateway.types import Scope
+from pagi.injection.errors import NoAppScope
+from pagi.injection.opened import Opened
+from pagi.injection.plan import Leaf, Step
+
+log = logging.getLogger("pagi")
+
+APP_SCOPE = "pagi.app_scope"
+"""Where the lifespan's state carries the values of scope `app`: every exchange finds those of its own run there."""
+
+
+class Exchange(Protocol):
+    """What a context keeps for us."""
+
+    scope: Scope
+    made: dict[Any, Any] | None
+    """What was made for this exchange, by key."""
+    exits: list[Opened] | None
+    """What has to be closed when it is over, in the order of opening."""
+
+
+# ---- one exchange
+
+
+def app_values(ctx: Exchange) -> Mapping[Any, Any]:
+    """The values of scope `app`.
+
+    Raises:
+        NoAppScope: the application was never started.
+    """
+    state = ctx.scope.get("state")
+    values: Mapping[Any, Any] | None = state.get(APP_SCOPE) if state is not None else None
+    if values is None:
+        raise NoAppScope
+    return values
+
+
+def made_for(ctx: Exchange) -> dict[Any, Any]:
+    """What was made for this exchange; it is kept from now on."""
+    made: dict[Any, Any] = {}
+    ctx.made = made
+    return made
+
+
+async def enter_request(ctx: Exchange, function: Callable[..., Any], generator: Any, thread: bool) -> Any:
+    """The value of a generator that goes on when the exchange is over."""
+    opened = Opened(function, generator, thread=thread)
+    value = await opened.open()
+    if ctx.exits is None:
+        ctx.exits = [opened]
+    else:
+        ctx.exits.append(opened)
+    return value
+
+
+async def in_worker(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """What a function that blocks gives, called in a worker thread."""
+    return await anyio.to_thread.run_sync(partial(function, *args, **kwargs))
+
+
+async def close_request(exits: list[Opened], error: BaseException | None, outcome: object, where: str) -> None:
+    """Ends what an exchange opened, in reverse order: with the exception that ended its handler, else with the outcome.
+
+    Nothing of it can reach the client any more: what fails is logged, and the rest is still closed.
+    """
+    while exits:
+        try:
+            await exits.pop().close(error, outcome)
+        except Exception as failure:
+            log.error("cleanup after %s failed: %s", where, failure, exc_info=failure)
+
+
+# ---- one run of an application
+
+
+class AppScope:
+    """The values that live as long as a run of the application. Entered and left by one task, since generators must not cross tasks."""
+
+    def __init__(self, steps: Iterable[Step], state: Mapping[str, Any]) -> None:
+        self.values: dict[Any, Any] = {}
+        self._steps = list(steps)
+        self._state = state
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        async with AsyncExitStack() as stack:
+            for step in self._steps:
+                if step.maker.key not in self.values:
+                    self.values[step.maker.key] = await self._make(step, stack)
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        await self._stack.__aexit__(kind, error, trace)
+
+    async def _make(self, step: Step, stack: AsyncExitStack) -> Any:
+        maker = step.maker
+        arguments = {argument.name: await self._value(argument.source, stack) for argument in step.arguments}
+        if maker.how == "value":
+            return maker.value
+        if maker.is_generator:
+            return await stack.enter_async_context(Opened(maker.function, maker.function(**arguments), thread=maker.thread))
+        if maker.thread:
+            return await in_worker(maker.function, **arguments)
+        value = maker.function(**arguments)
+        return await value if hasattr(value, "__await__") and maker.how != "plain" else value
+
+    async def _value(self, source: Leaf | Step, stack: AsyncExitStack) -> Any:
+        if isinstance(source, Leaf):
+            return self._state  # the only thing that is there before any exchange
+        if source.is_cached and source.maker.how != "value":
+            return self.values[source.maker.key]
+        return await self._make(source, stack)
