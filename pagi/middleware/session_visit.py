@@ -180,8 +180,7 @@ class Visit:
 
     def close(self, verdict: Verdict) -> None:
         """The head is leaving: refuses what cannot be saved any more."""
-        if not self._failed:
-            self.session.lock(HEAD_LEFT)
+        self.session.lock(HEAD_LEFT)
         if self.is_running and self.session.was_used:
             self._left_as = self.session.encoded()
 

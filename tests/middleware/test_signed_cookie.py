@@ -96,7 +96,7 @@ FORGED = {
     "a longer digest": f"{BODY}.{signature(NEW, 'pagi.session.session', BODY, 'sha512')}",
     "an unkeyed digest": f"{BODY}.{base64.urlsafe_b64encode(hashlib.sha256(BODY.encode()).digest()).rstrip(b'=').decode()}",
     "another payload": f"{encode_payload(b'[{}]')}.{WRITTEN.partition('.')[2]}",
-    "another time": ".".join([WRITTEN.split(".")[0], "cT_zAA", WRITTEN.split(".")[2]]),
+    "another time": ".".join([WRITTEN.split(".")[0], "cT-zAQ", WRITTEN.split(".")[2]]),
     "a time past every calendar": ".".join([WRITTEN.split(".")[0], "_" * 11, WRITTEN.split(".")[2]]),
     "no payload": WRITTEN[WRITTEN.index(".") :],
     "no time": ".".join(WRITTEN.split(".")[::2]),
@@ -117,6 +117,12 @@ def test_a_time_that_no_calendar_has_is_survived_even_if_it_is_signed() -> None:
     for stamp in ("_" * 11, "_" * 8):
         body = f"{PAYLOAD}.{stamp}"
         assert cookie().open(f"{body}.{signature(NEW, 'pagi.session.session', body)}") is None
+
+
+def test_what_browsers_would_not_keep_is_not_even_verified() -> None:
+    for size, is_taken in ((4000, True), (4100, False)):
+        body = f"{'A' * size}.cT-zAA"
+        assert (cookie().open(f"{body}.{signature(NEW, 'pagi.session.session', body)}") is not None) is is_taken
 
 
 def test_an_older_secret_verifies_until_it_is_taken_out() -> None:

@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from pagi import App, Context, HTTPContext, Next, Response, WebSocketContext
@@ -22,26 +23,30 @@ pytestmark = pytest.mark.anyio
 
 
 class CountingStore(MemoryStore):
-    """Knows how often it was asked for what."""
+    """Knows how often it was asked for what, and makes whoever asks wait, as a store elsewhere does."""
 
     def __init__(self, clock: Clock) -> None:
         super().__init__(clock=clock)
         self.calls: list[str] = []
 
+    async def asked(self, call: str) -> None:
+        self.calls.append(call)
+        await anyio.lowlevel.checkpoint()
+
     async def get(self, key: str) -> bytes | None:
-        self.calls.append("get")
+        await self.asked("get")
         return await super().get(key)
 
     async def set(self, key: str, value: bytes, *, seconds: float, if_present: bool = False) -> bool:
-        self.calls.append("set")
+        await self.asked("set")
         return await super().set(key, value, seconds=seconds, if_present=if_present)
 
     async def delete(self, key: str) -> bool:
-        self.calls.append("delete")
+        await self.asked("delete")
         return await super().delete(key)
 
     async def touch(self, key: str, *, seconds: float) -> bool:
-        self.calls.append("touch")
+        await self.asked("touch")
         return await super().touch(key, seconds=seconds)
 
 
@@ -158,7 +163,7 @@ async def test_an_id_that_the_store_does_not_know_is_never_adopted(store: Counti
         assert await store.get(key_of("A" * 43)) is None
 
 
-@pytest.mark.parametrize("value", ["A" * 43, "A" * 43 + ".cT_zAA." + "A" * 43, "x.y.z", ""])
+@pytest.mark.parametrize("value", ["A" * 43, "A" * 43 + ".cT-zAA." + "A" * 43, "x.y.z", ""])
 async def test_a_cookie_that_we_did_not_sign_does_not_reach_the_store(app: App, store: CountingStore, value: str) -> None:
     async with TestClient(app) as client:
         assert (await Browser(client, {"session": value}).get("/read")).json() == {}
@@ -172,6 +177,13 @@ async def test_a_session_in_a_cookie_is_none_in_a_store_and_the_other_way(app: A
             await browser.get("/count")
         async with TestClient(second) as client:
             assert (await Browser(client, browser.cookies).get("/read")).json() == {}
+
+
+def test_a_cookie_of_values_is_not_even_taken_for_one_of_an_id(store: CountingStore, clock: Clock) -> None:
+    of_values, of_ids = Session(secret=SECRET, clock=clock).cookie, session(store, clock).cookie
+    value = of_values.issue("A" * 43, max_age=60, scheme="http").partition(";")[0].removeprefix("session=")
+    assert of_values.open(value) is not None
+    assert of_ids.open(value) is None
 
 
 async def test_logout_holds_against_copies(app: App, store: CountingStore) -> None:
@@ -289,6 +301,22 @@ async def test_a_store_that_fails_is_no_empty_session(clock: Clock) -> None:
         await browser.get("/count")
         reply = await browser.get("/count")
         assert (reply.status, "set-cookie" in reply.headers) == (500, False)
+
+
+async def test_an_answer_that_became_5xx_outside_carries_no_cookie(store: CountingStore, clock: Clock) -> None:
+    async def failing(ctx: HTTPContext, next: Next) -> Response:
+        await next()
+        return Response(status=502)
+
+    app = App(middleware=[failing, session(store, clock)])
+
+    @app.get("/")
+    async def page(ctx: HTTPContext) -> None:
+        ctx.session["n"] = 1
+
+    async with TestClient(app) as client:
+        reply = await client.get("/")
+        assert (reply.status, "set-cookie" in reply.headers) == (502, False)
 
 
 async def test_a_change_outside_after_it_was_saved_is_an_error(store: CountingStore, clock: Clock) -> None:
