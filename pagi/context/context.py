@@ -8,6 +8,7 @@ from typing import Any, Generic, Never, Protocol, TypeVar, cast, overload
 from typing_extensions import TypeVar as DefaultedTypeVar
 
 from pagi.context.next import Kind
+from pagi.context.session import SESSION, NoSession, Session
 from pagi.context.stash import Stash
 from pagi.gateway.connection import ConnectionHandle
 from pagi.gateway.reasons import Outcome
@@ -180,6 +181,23 @@ class Context(Generic[StateT]):
             # In the scope too: mounted applications and their contexts find the same one.
             self._stash = Stash(self.scope.setdefault("pagi.stash", {}))
         return self._stash
+
+    @property
+    def session(self) -> Session:
+        """What is remembered of this client across exchanges.
+
+        Raises:
+            NoSession: no middleware keeps one.
+        """
+        session: Session | None = self.scope.get(SESSION)
+        if session is None:
+            raise NoSession
+        return session
+
+    @property
+    def has_session(self) -> bool:
+        """A middleware keeps a session for this exchange."""
+        return SESSION in self.scope
 
     @property
     def connection(self) -> ConnectionHandle:

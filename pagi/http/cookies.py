@@ -1,6 +1,7 @@
 """Cookies as browsers send them and as servers may set them (RFC 6265 and its revision draft); no signing, no storage."""
 
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -39,17 +40,27 @@ def parse_cookies(header: str) -> dict[str, str]:
     {'a': '1', 'b': 'two'}
     """
     cookies: dict[str, str] = {}
+    for name, value in cookie_pairs(header):
+        cookies.setdefault(name, value)
+    return cookies
+
+
+def cookie_pairs(header: str) -> Iterator[tuple[str, str]]:
+    """Every pair of a Cookie field, equal names too; otherwise as `parse_cookies`.
+
+    >>> list(cookie_pairs("a=1; b=2; a=3"))
+    [('a', '1'), ('b', '2'), ('a', '3')]
+    """
     for pair in header.split(";"):
         name, equals, value = pair.partition("=")
         # Only space and tab: str.strip() also takes U+00A0, and so would make a `__Host-` name of one that never was.
         name = name.strip(" \t")
-        if not equals or not name or name in cookies:
+        if not equals or not name:
             continue
         value = value.strip(" \t")
         if len(value) >= 2 and value[0] == '"' and value[-1] == '"':
             value = value[1:-1]
-        cookies[name] = value
-    return cookies
+        yield name, value
 
 
 def set_cookie(

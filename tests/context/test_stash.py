@@ -3,7 +3,7 @@
 import pytest
 
 from pagi import App, Context, HTTPContext, Next, Response, Stash, StashKey
-from pagi.context.stash import MissingKey
+from pagi.context.strict_mapping import MissingKey
 from tests.recorder import Recorder
 
 COUNT = StashKey("count", int)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pagi.http.cookies import InvalidCookie, delete_cookie, parse_cookies, set_cookie
+from pagi.http.cookies import InvalidCookie, cookie_pairs, delete_cookie, parse_cookies, set_cookie
 
 
 @pytest.mark.parametrize(
@@ -33,6 +33,10 @@ from pagi.http.cookies import InvalidCookie, delete_cookie, parse_cookies, set_c
 )
 def test_a_cookie_field_is_read_as_browsers_send_it(header: str, cookies: dict[str, str]) -> None:
     assert parse_cookies(header) == cookies
+
+
+def test_equal_names_can_be_told_apart() -> None:
+    assert list(cookie_pairs('a=1; junk; b=2; a="3"; =x')) == [("a", "1"), ("b", "2"), ("a", "3")]
 
 
 def test_a_no_break_space_does_not_make_a_protected_name() -> None:
