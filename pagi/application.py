@@ -8,6 +8,7 @@ from anyio.lowlevel import RunVar
 
 from pagi import edge
 from pagi.builder import build_site
+from pagi.context.answering import run_background
 from pagi.context.context import Context
 from pagi.context.http import HTTPContext
 from pagi.context.next import Kind, Middleware
@@ -176,7 +177,7 @@ class App(Router):
         except Exception as error:
             await edge.recover(ctx, error)
         if ctx.background is not None:
-            await edge.run_background(ctx)
+            await run_background(ctx)
 
     async def _enter(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Rewrites, plain ASGI middleware, then the match and all that follows from it."""

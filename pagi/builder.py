@@ -6,10 +6,11 @@ from typing import Any, cast
 from pagi.context.context import Context
 from pagi.context.http import HTTPContext
 from pagi.context.next import KINDS, Kind, Layer, Middleware
+from pagi.context.ready import ReadyApp
 from pagi.edge import serve_cancellable, serve_http, serve_session
 from pagi.endpoints.http import Threads, http_layer, streams
 from pagi.endpoints.matching import ALLOW, allow_field, not_acceptable
-from pagi.endpoints.mounted import foreign_layer, pagi_layer
+from pagi.endpoints.mounted import foreign_layer, pagi_layer, ready_layer
 from pagi.endpoints.route import Mount, Route
 from pagi.endpoints.router import Included, Router
 from pagi.endpoints.site import MountPoint, Serve, Site, Target
@@ -99,6 +100,8 @@ class _Builder:
         if isinstance(mount.app, Router) and mount.app.is_enterable:
             inner = build_site(mount.app, self.site.contexts, self.threads)
             kinds = frozenset(inner.kinds)
+        elif isinstance(mount.app, ReadyApp):
+            kinds = frozenset[Kind](("http",))
         elif callable(mount.app):
             kinds = frozenset[Kind](KINDS if speaks_sse else ("http", "websocket"))
         else:
@@ -108,7 +111,11 @@ class _Builder:
             self.check(layers, kind, label)
         self.site.kinds |= kinds
         targets: dict[Kind, Target] = {}
-        served = pagi_layer if inner is not None else foreign_layer(cast("AnyApp", mount.app), full, speaks_sse)
+        served: Layer = pagi_layer
+        if isinstance(mount.app, ReadyApp):
+            served = ready_layer(mount.app, full)
+        elif inner is None:
+            served = foreign_layer(cast("AnyApp", mount.app), full, speaks_sse)
         for kind in KINDS:
             run = self.fused(self.serving(layers, kind), served, kind)
             targets[kind] = Target(kind, self.site.contexts[kind], f"{full}/{{rest:path}}", run, _SERVE[kind])
