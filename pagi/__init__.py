@@ -4,6 +4,7 @@ from pagi.application import App
 from pagi.context.context import Context
 from pagi.context.http import HTTPContext
 from pagi.context.next import Middleware, Next
+from pagi.context.session import Session, SessionKey
 from pagi.context.sse import SSEContext
 from pagi.context.stash import Stash, StashKey
 from pagi.context.state import State
@@ -70,6 +71,8 @@ __all__ = [
     "SSEEndpoint",
     "SentResponse",
     "Server",
+    "Session",
+    "SessionKey",
     "Stash",
     "StashKey",
     "State",

@@ -9,6 +9,7 @@ from anyio.lowlevel import RunVar
 
 from pagi import edge
 from pagi.builder import BASES, Parts, build_site
+from pagi.context.answering import run_background
 from pagi.context.context import Context
 from pagi.context.next import Kind
 from pagi.endpoints.entrance import ROUTE, enter, find, opened, settle, translate
@@ -231,7 +232,7 @@ class App(Router, extends_router=True):
             except Exception as error:
                 await edge.recover(ctx, error)
             if ctx.background is not None:
-                await edge.run_background(ctx)
+                await run_background(ctx)
         finally:
             if ctx.exits:
                 await edge.close_exits(ctx)

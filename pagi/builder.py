@@ -7,13 +7,14 @@ from typing import Any, cast
 from pagi.context.context import Context
 from pagi.context.http import HTTPContext
 from pagi.context.next import KINDS, Kind, Layer, Middleware
+from pagi.context.ready import ReadyApp
 from pagi.context.sse import SSEContext
 from pagi.context.websocket import WebSocketContext
 from pagi.edge import serve_cancellable, serve_http, serve_session
 from pagi.endpoints.endpoint import SSEEndpoint, WebSocketEndpoint, is_endpoint
 from pagi.endpoints.http import Threads, http_layer, streams
 from pagi.endpoints.matching import ALLOW, allow_field, not_acceptable
-from pagi.endpoints.mounted import foreign_layer, pagi_layer
+from pagi.endpoints.mounted import foreign_layer, pagi_layer, ready_layer
 from pagi.endpoints.rescue import ExceptionHandler, Rescue
 from pagi.endpoints.resolving import Resolvers
 from pagi.endpoints.route import AnyMiddleware, Mount, Route
@@ -158,6 +159,8 @@ class _Builder:
         if isinstance(mount.app, Router) and mount.app.is_enterable:
             inner = self.mounted(mount.app)
             kinds = frozenset(inner.kinds)
+        elif isinstance(mount.app, ReadyApp):
+            kinds = frozenset[Kind](("http",))
         elif callable(mount.app):
             kinds = frozenset[Kind](KINDS if speaks_sse else ("http", "websocket"))
         else:
@@ -168,7 +171,11 @@ class _Builder:
             self.check(layers, kind, label, contexts)
         self.site.kinds |= kinds
         targets: dict[Kind, Target] = {}
-        served = pagi_layer if inner is not None else foreign_layer(cast("AnyApp", mount.app), full, speaks_sse)
+        served: Layer = pagi_layer
+        if isinstance(mount.app, ReadyApp):
+            served = ready_layer(mount.app, full)
+        elif inner is None:
+            served = foreign_layer(cast("AnyApp", mount.app), full, speaks_sse)
         for kind in KINDS:
             run = fuse(self.serving(layers, kind), served, kind, contexts)
             targets[kind] = Target(kind, contexts[kind], f"{full}/{{rest:path}}", run, _SERVE[kind])

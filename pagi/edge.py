@@ -1,11 +1,11 @@
 """The outermost edge: where an exchange enters and leaves the framework, whatever becomes of it in between."""
 
-import inspect
 import logging
 from typing import Any
 
 import anyio
 
+from pagi.context.answering import answer, run_background
 from pagi.context.context import Context
 from pagi.context.http import HTTPContext
 from pagi.context.next import Layer
@@ -46,48 +46,6 @@ async def serve_cancellable(ctx: HTTPContext[Any], layer: Layer) -> None:
     with anyio.CancelScope() as scope:
         ctx.connection.on_abandoned(scope.cancel)
         await serve_http(ctx, layer)
-
-
-async def answer(ctx: HTTPContext[Any], response: Response) -> None:
-    """Sends a response that came out of the layers, once, with the hooks run on its head.
-
-    Raises:
-        AlreadySent: something else left before.
-        ClientGone: the client left.
-    """
-    if ctx.channel is not None and ctx.channel.head is not None:
-        if response.is_sent:
-            return
-        raise AlreadySent("an answer had left through the raw channel, and then another one was returned; return nothing after ctx.send")
-    if response.is_whole:
-        if ctx.hooks is None:
-            await response.deliver(ctx.raw_send, response.status, response.raw_headers)
-        else:
-            head = ctx.dressed(response.status, response.raw_headers)
-            await response.deliver(ctx.raw_send, head.status, head.raw_headers)
-    else:
-        await _answer_in_parts(ctx, response)
-
-
-async def _answer_in_parts(ctx: HTTPContext[Any], response: Response) -> None:
-    if isinstance(response, FileResponse):
-        await response.prepare()
-    if ctx.method == "HEAD":
-        # The fields of GET without its body (RFC 9110 section 9.3.2); a stream is closed unstarted.
-        await response.aclose()
-        head = ctx.dressed(response.status, response.raw_headers)
-        await ctx.raw_send({"type": "http.response.start", "status": head.status, "headers": head.raw_headers})
-        await ctx.raw_send({"type": "http.response.body", "body": b""})
-        return
-    with anyio.CancelScope() as scope:
-        ctx.connection.on_abandoned(scope.cancel)
-        try:
-            if isinstance(response, Stream):
-                await response.prefetch()
-            head = ctx.dressed(response.status, response.raw_headers)
-            await response.deliver(ctx.raw_send, head.status, head.raw_headers)
-        finally:
-            await response.aclose()
 
 
 async def serve_session(ctx: Context[Any], layer: Layer) -> None:
@@ -195,18 +153,6 @@ async def send(ctx: Context[Any], response: Response) -> None:
         await answer(ctx, response)
     else:
         await decline(ctx, response)
-
-
-async def run_background(ctx: Context[Any]) -> None:
-    """Runs what `after_response` registered, in order. Errors are logged, and the rest still runs."""
-    for work in ctx.background or ():
-        try:
-            result = work()
-            if inspect.isawaitable(result):
-                await result
-        except Exception as error:
-            log.error("work after the answer to %s failed: %s", ctx.path, error, exc_info=error)
-    ctx.background = None
 
 
 async def close_exits(ctx: Context[Any]) -> None:

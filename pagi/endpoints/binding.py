@@ -7,6 +7,7 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from pagi.context.context import Context
+from pagi.context.session import Session
 from pagi.context.stash import Stash
 from pagi.context.state import State
 from pagi.endpoints.bodies import body_leaf, form_leaf
@@ -216,6 +217,8 @@ def _door(annotation: object, context_class: type[Context[Any]]) -> Leaf | None:
     """How to reach what the context opens a door to: Request, WebSocket, SSE, Stash, Session and State."""
     if annotation is Stash:
         return Leaf("ctx.stash", what="the stash")
+    if annotation is Session:
+        return Leaf("ctx.session", what="the session")
     if annotation is State:
         return Leaf("ctx.state", what="the state", lifetime="app")
     if inspect.isclass(annotation) and issubclass(annotation, Opening):

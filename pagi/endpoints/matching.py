@@ -4,6 +4,7 @@ from typing import Any, cast
 
 from pagi.context.next import Kind
 from pagi.endpoints.site import MountPoint, Site, Target
+from pagi.gateway.mounting import root_of, route_path
 from pagi.gateway.types import Scope
 from pagi.http.media_types import accepts, names_event_stream
 from pagi.messages.problems import problem
@@ -35,24 +36,9 @@ class InnerMatch:
         self.params = params
 
 
-def route_path(scope: Scope) -> str:
-    """The part of the path that this app routes on: without the `root_path` it is mounted at.
-
-    >>> route_path({"path": "/api/users", "root_path": "/api"}), route_path({"path": "/apis", "root_path": "/api"})
-    ('/users', '/apis')
-    """
-    path: str = scope["path"]
-    root = (scope.get("root_path") or "").rstrip("/")
-    if root and path.startswith(root):
-        rest = path[len(root) :]
-        if not rest or rest.startswith("/"):
-            return rest or "/"
-    return path
-
-
 def match(site: Site, scope: Scope) -> Match:
     """The target for this exchange; its `kind` is what the exchange is from now on."""
-    return _match(site, scope, route_path(scope), (scope.get("root_path") or "").rstrip("/"))
+    return _match(site, scope, route_path(scope), root_of(scope))
 
 
 def _match(site: Site, scope: Scope, path: str, root_path: str) -> Match:

@@ -1,14 +1,19 @@
-"""The innermost layer of a mount: enters a pagi app, or hands the raw channel to any other."""
+"""The innermost layer of a mount: enters a pagi app, asks a ready-made one, or hands the raw channel to any other."""
 
 from typing import Any
 
 from pagi.context.context import Context
+from pagi.context.http import HTTPContext
 from pagi.context.next import Layer
+from pagi.context.ready import ReadyApp
 from pagi.endpoints.http import check_first
 from pagi.endpoints.matching import INNER, InnerMatch
+from pagi.endpoints.rescue import rescued
 from pagi.gateway.asgi import plain_scope
+from pagi.gateway.mounting import root_of
 from pagi.gateway.types import AnyApp
 from pagi.http.errors import AppError
+from pagi.messages.problems import problem
 from pagi.messages.response import Response, SentResponse
 
 
@@ -33,12 +38,35 @@ async def pagi_layer(ctx: Context[Any]) -> Response:
         ctx.enter(*outside)
 
 
+def ready_layer(app: ReadyApp, prefix: str) -> Layer:
+    """Asks a ready-made application: its answer goes up as a value. For a WebSocket nothing is there."""
+
+    async def layer(ctx: Context[Any]) -> Response:
+        check_first(ctx)
+        if not isinstance(ctx, HTTPContext):
+            return problem(404)
+        scope = ctx.scope
+        outside = scope.get("root_path") or ""
+        scope["root_path"] = root_of(scope) + prefix
+        try:
+            return await app.respond(ctx)
+        except Exception as error:
+            answer = await rescued(ctx, error)
+            if answer is None:
+                raise
+            return answer
+        finally:
+            scope["root_path"] = outside
+
+    return layer
+
+
 def foreign_layer(app: AnyApp, prefix: str, speaks_sse: bool) -> Layer:
     """Runs a plain ASGI application. What it sends leaves at once, with the hooks run on its head."""
 
     async def layer(ctx: Context[Any]) -> Response:
         check_first(ctx)
-        scope = {**ctx.scope, "root_path": (ctx.scope.get("root_path") or "").rstrip("/") + prefix}
+        scope = {**ctx.scope, "root_path": root_of(ctx.scope) + prefix}
         receive = ctx.receive
         if not speaks_sse:
             plain, receive = plain_scope(scope, receive)

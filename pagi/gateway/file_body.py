@@ -36,20 +36,21 @@ async def send_file(event: Mapping[str, Any], forward: Callable[[bytes], Awaitab
     """Hands what `file` or `fh`, `offset` and `length` of `event` name to `forward`, at most 64 KiB at a time.
 
     A `file` is opened and closed here, and read to the size it has then: at once as far as it lies in the page cache, else by
-    a thread, several pieces to a hop, since a hop costs as much as reading many. An `fh` is only read, by a thread: it stays
-    open, at whatever place the reading ended.
+    a thread, several pieces to a hop, since a hop costs as much as reading many. An `fh` is only read: it stays open, at
+    whatever place. One that is a `FileIO` is read like a `file` if both `offset` and `length` are given; any other by a thread.
 
     Raises:
         FileBodyError: the file cannot be opened or read.
     """
     is_ours = event.get("fh") is None
     reader = _Reader(_open(event) if is_ours else event["fh"], event)
+    may_be_cached = is_ours or _is_placed(event)
     try:
         reader.seek()
         if is_ours:
             reader.end_at_size()
         while True:
-            piece = reader.read_cached() if is_ours else None
+            piece = reader.read_cached() if may_be_cached else None
             if piece is None:
                 pieces = await anyio.to_thread.run_sync(reader.read)
                 if not pieces:
@@ -142,6 +143,12 @@ def absolute_path(event: Mapping[str, Any]) -> str:
 def _path_of(event: Mapping[str, Any]) -> str:
     path: str | os.PathLike[str] = event["file"]
     return os.fspath(path)
+
+
+def _is_placed(event: Mapping[str, Any]) -> bool:
+    """Where the reading of an open file begins and ends is said, so that nobody can mind where the handle stands."""
+    source: object = event["fh"]
+    return event.get("offset") is not None and event.get("length") is not None and isinstance(source, FileIO) and source.seekable()
 
 
 def _open(event: Mapping[str, Any]) -> FileIO:
