@@ -1,10 +1,12 @@
 """What stands around handlers: one effect a file, and the fusing of it all."""
 
 from pagi.middleware.compress import Compress
+from pagi.middleware.cors import CORS
 from pagi.middleware.only import only
 from pagi.middleware.when import when
 
 __all__ = [
+    "CORS",
     "Compress",
     "only",
     "when",
