@@ -145,7 +145,7 @@ async def fail(ctx: Context[Any], error: Exception) -> None:
         if isinstance(ctx, WebSocketContext) and ctx.websocket.state == "open":
             await ctx.websocket.close(INTERNAL_ERROR)
         raise error
-    log.error("%s %s failed: %s", ctx.scope.get("method", "websocket"), ctx.path, error, exc_info=error)
+    log.error("%s %s failed: %s", ctx.scope.get("method", "websocket"), _called(ctx), error, exc_info=error)
     ctx.scope["pagi.exception"] = error
     await _last_word(ctx, problem(500))
 
@@ -160,7 +160,7 @@ async def _last_word(ctx: Context[Any], response: Response) -> None:
         if ctx.has_left:
             raise
         # A hook failed: what it wanted to add is lost, the answer is not.
-        log.error("the head of %s for %s could not leave: %s", response, ctx.path, error, exc_info=error)
+        log.error("the head of %s for %s could not leave: %s", response, _called(ctx), error, exc_info=error)
         await send(ctx, problem(500))
 
 
@@ -180,5 +180,11 @@ async def run_background(ctx: Context[Any]) -> None:
             if inspect.isawaitable(result):
                 await result
         except Exception as error:
-            log.error("work after the answer to %s failed: %s", ctx.path, error, exc_info=error)
+            log.error("work after the answer to %s failed: %s", _called(ctx), error, exc_info=error)
     ctx.background = None
+
+
+def _called(ctx: Context[Any]) -> str:
+    """How a line in the log calls an exchange: its path, and the id that `RequestId` gave it."""
+    request_id = ctx.scope.get("pagi.request_id")
+    return ctx.path if request_id is None else f"{ctx.path} [{request_id}]"

@@ -3,11 +3,14 @@
 from pagi.middleware.compress import Compress
 from pagi.middleware.cors import CORS
 from pagi.middleware.only import only
+from pagi.middleware.request_id import REQUEST_ID, RequestId
 from pagi.middleware.when import when
 
 __all__ = [
     "CORS",
+    "REQUEST_ID",
     "Compress",
+    "RequestId",
     "only",
     "when",
 ]
