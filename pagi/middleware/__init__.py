@@ -1,5 +1,6 @@
 """What stands around handlers: one effect a file, and the fusing of it all."""
 
+from pagi.middleware.builder import Builder
 from pagi.middleware.compress import Compress
 from pagi.middleware.cors import CORS
 from pagi.middleware.only import only
@@ -9,6 +10,7 @@ from pagi.middleware.when import when
 __all__ = [
     "CORS",
     "REQUEST_ID",
+    "Builder",
     "Compress",
     "RequestId",
     "only",
