@@ -5,7 +5,7 @@ from typing import Any
 
 import anyio
 
-from pagi.context.answering import answer, run_background
+from pagi.context.answering import answer, called, run_background
 from pagi.context.context import Context
 from pagi.context.http import HTTPContext
 from pagi.context.next import Layer
@@ -120,7 +120,7 @@ async def fail(ctx: Context[Any], error: Exception) -> None:
         if isinstance(ctx, WebSocketContext) and ctx.websocket.state == "open":
             await ctx.websocket.close(INTERNAL_ERROR)
         raise error
-    log.error("%s %s failed: %s", ctx.scope.get("method", "websocket"), ctx.path, error, exc_info=error)
+    log.error("%s %s failed: %s", ctx.scope.get("method", "websocket"), called(ctx), error, exc_info=error)
     ctx.scope["pagi.exception"] = error
     await _last_word(ctx, await _answer_to_failure(ctx, error))
 
@@ -129,7 +129,7 @@ async def _answer_to_failure(ctx: Context[Any], error: Exception) -> Response:
     try:
         return await ctx.site.last_answer(ctx, error) or problem(500)
     except Exception as worse:
-        log.error("the exception handler for %s failed: %s", ctx.path, worse, exc_info=worse)
+        log.error("the exception handler for %s failed: %s", called(ctx), worse, exc_info=worse)
         return problem(500)
 
 
@@ -143,7 +143,7 @@ async def _last_word(ctx: Context[Any], response: Response) -> None:
         if ctx.has_left:
             raise
         # A hook failed: what it wanted to add is lost, the answer is not.
-        log.error("the head of %s for %s could not leave: %s", response, ctx.path, error, exc_info=error)
+        log.error("the head of %s for %s could not leave: %s", response, called(ctx), error, exc_info=error)
         await send(ctx, problem(500))
 
 
@@ -166,7 +166,7 @@ async def close_exits(ctx: Context[Any]) -> None:
         # That the client left is an outcome, not a failure of the handler.
         failure = None if isinstance(ctx.failure, ClientGone) else ctx.failure
         outcome = await _outcome(ctx) if failure is None else None
-        await close_request(exits, failure, outcome, ctx.path)
+        await close_request(exits, failure, outcome, called(ctx))
 
 
 def _end_by_the_deadline(connection: ConnectionHandle, scope: anyio.CancelScope) -> None:

@@ -65,5 +65,11 @@ async def run_background(ctx: Context[Any]) -> None:
             if inspect.isawaitable(result):
                 await result
         except Exception as error:
-            log.error("work after the answer to %s failed: %s", ctx.path, error, exc_info=error)
+            log.error("work after the answer to %s failed: %s", called(ctx), error, exc_info=error)
     ctx.background = None
+
+
+def called(ctx: Context[Any]) -> str:
+    """How a line in the log calls an exchange: its path, and the id that `RequestId` gave it."""
+    request_id = ctx.scope.get("pagi.request_id")
+    return ctx.path if request_id is None else f"{ctx.path} [{request_id}]"

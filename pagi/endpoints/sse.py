@@ -8,6 +8,7 @@ from typing import Any, cast
 import anyio
 from typing_extensions import TypeIs
 
+from pagi.context.answering import called
 from pagi.context.next import Layer
 from pagi.context.sse import SSEContext
 from pagi.endpoints.binding import BadSignature
@@ -147,7 +148,7 @@ class Life:
         if self._on_error is not None and self.sse.state == "started" and not isinstance(error, ClientGone):
             event = await self._on_error(self.ctx, error)
             if event is not None:
-                log.error("the stream %s failed, and ends with an event that says so: %s", self.ctx.path, error, exc_info=error)
+                log.error("the stream %s failed, and ends with an event that says so: %s", called(self.ctx), error, exc_info=error)
                 await self.sse.send(event)
                 await self.sse.close()
                 return sent(self.ctx)

@@ -7,6 +7,7 @@ from typing import Any
 
 import anyio
 
+from pagi.context.answering import called
 from pagi.context.next import Layer
 from pagi.context.sse import SSEContext
 from pagi.endpoints.binding import BadSignature
@@ -73,7 +74,7 @@ def _with_last_words(layer: Layer, last: Callable[..., Awaitable[Any]]) -> Layer
                 except ClientGone:
                     pass  # it tried to send; there is nobody any more
                 except Exception as error:
-                    log.error("on_disconnect of %s failed: %s", ctx.path, error, exc_info=error)
+                    log.error("on_disconnect of %s failed: %s", called(ctx), error, exc_info=error)
 
     return whole
 

@@ -7,6 +7,7 @@ from typing import Any
 import anyio
 import msgspec
 
+from pagi.context.answering import called
 from pagi.context.next import Layer
 from pagi.context.websocket import WebSocketContext
 from pagi.endpoints.binding import BadSignature
@@ -93,7 +94,7 @@ def _with_last_words(layer: Layer, last: Hook) -> Layer:
                 except ClientGone:
                     pass  # it tried to send; there is nobody any more
                 except Exception as error:
-                    log.error("on_disconnect of %s failed: %s", ctx.path, error, exc_info=error)
+                    log.error("on_disconnect of %s failed: %s", called(ctx), error, exc_info=error)
 
     return whole
 

@@ -123,12 +123,19 @@ def _parse_ranges(header: str) -> list[AcceptedRange]:
         media_range = _parse(part)
         if media_range is None or (media_range.type == "*" and media_range.subtype != "*"):
             continue
-        weight = media_range.parameters.pop("q", None)
-        if weight is None:
-            ranges.append(AcceptedRange(media_range, 1.0))
-        elif _WEIGHT.fullmatch(weight):
-            ranges.append(AcceptedRange(media_range, min(float(weight), 1.0)))
+        weight = parse_weight(media_range.parameters.pop("q", "1"))
+        if weight is not None:
+            ranges.append(AcceptedRange(media_range, weight))
     return ranges
+
+
+def parse_weight(value: str) -> float | None:
+    """The `q` of an Accept field of any sort, 0 to 1; None where it is none.
+
+    >>> parse_weight("0.5"), parse_weight(".2"), parse_weight("7"), parse_weight("high")
+    (0.5, 0.2, 1.0, None)
+    """
+    return min(float(value), 1.0) if _WEIGHT.fullmatch(value) else None
 
 
 def accepts(header: str | None, media_type: str) -> float:

@@ -6,11 +6,10 @@ from typing import Any
 
 from pagi.context.context import Context
 from pagi.context.next import Kind, Layer, Middleware, Next
-from pagi.gateway.annotations import name_of
 from pagi.http.errors import AppError, PeerError
 from pagi.messages.problems import HTTPException
 from pagi.messages.response import AlreadySent, Response
-from pagi.middleware.kinds import ContextClasses, KnowsKinds
+from pagi.middleware.kinds import ContextClasses, KnowsKinds, named
 
 
 class NoResponse(AppError):
@@ -18,7 +17,7 @@ class NoResponse(AppError):
 
     def __init__(self, middleware: object, result: object) -> None:
         super().__init__(
-            f"middleware {name_of(middleware)} returned {type(result).__name__}, not a Response; "
+            f"middleware {named(middleware)} returned {type(result).__name__}, not a Response; "
             f"`return await next()`, or return an answer of its own"
         )
 
@@ -27,9 +26,34 @@ def fuse(layers: Sequence[Middleware], inner: Layer, kind: Kind, classes: Contex
     """`inner` with `layers` around it, the first one outermost. Those that step aside for `kind` cost nothing."""
     for middleware in reversed(layers):
         chosen = middleware.for_kind(kind, classes) if isinstance(middleware, KnowsKinds) else middleware
-        if chosen is not None:
+        if isinstance(chosen, Stack):
+            inner = chosen.around(inner)
+        elif chosen is not None:
             inner = _around(chosen, inner)
     return inner
+
+
+class Stack:
+    """Several middleware as one, the first one outermost. In a chain of its own it is taken apart: then it costs nothing."""
+
+    __slots__ = ("layers",)
+
+    def __init__(self, layers: Sequence[Middleware]) -> None:
+        self.layers = tuple(layers)
+
+    def around(self, inner: Layer) -> Layer:
+        """`inner` with all of them around it."""
+        for middleware in reversed(self.layers):
+            inner = _around(middleware, inner)
+        return inner
+
+    async def __call__(self, ctx: Any, next: Next) -> Response:
+        """Runs all of them around `next`."""
+
+        async def inner(_: Context[Any]) -> Response:
+            return await next()
+
+        return await self.around(inner)(ctx)
 
 
 def _around(middleware: Callable[[Any, Next], Awaitable[Any]], inner: Layer) -> Layer:
@@ -45,7 +69,7 @@ def _around(middleware: Callable[[Any, Next], Awaitable[Any]], inner: Layer) -> 
         if not isinstance(response, Response):
             raise NoResponse(middleware, response)
         if ctx.channel is not None and ctx.channel.head is not None and not response.is_sent:
-            raise AlreadySent(f"middleware {name_of(middleware)} returned another answer after one had left; return what next() gave")
+            raise AlreadySent(f"middleware {named(middleware)} returned another answer after one had left; return what next() gave")
         return response
 
     return layer

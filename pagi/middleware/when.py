@@ -4,8 +4,10 @@ from collections.abc import Callable
 from typing import Any
 
 from pagi.context.next import Kind, Middleware, Next
+from pagi.gateway.annotations import is_async, name_of
+from pagi.http.errors import ConfigError
 from pagi.messages.response import Response
-from pagi.middleware.kinds import ContextClasses, KnowsKinds, kinds_of
+from pagi.middleware.kinds import ContextClasses, KnowsKinds, checked, kinds_of
 
 
 class When:
@@ -33,5 +35,14 @@ class When:
 
 
 def when(predicate: Callable[[Any], bool], middleware: Middleware, /) -> When:
-    """`middleware` where `predicate(ctx)` is true; a plain function, asked before each run."""
-    return When(predicate, middleware)
+    """`middleware` where `predicate(ctx)` is true; a plain function, asked before each run.
+
+    Raises:
+        ConfigError: `predicate` is async or cannot be called, or `middleware` is none.
+    """
+    if not callable(predicate):
+        raise ConfigError(f"when() asks a function of the context, got {predicate!r}")
+    if is_async(predicate):
+        # What it gives is never awaited, and a coroutine is always true.
+        raise ConfigError(f"when() asks a plain function, and {name_of(predicate)} is async; ask in a middleware of your own instead")
+    return When(predicate, checked(middleware))

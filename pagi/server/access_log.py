@@ -41,6 +41,8 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     """Why it ended early; None after a clean end."""
     route: str | None
     """The pattern that matched, where the application says so (`scope["pagi.route"]`)."""
+    request_id: str | None
+    """The id that the application gave the exchange (`scope["pagi.request_id"]`)."""
 
 
 class AccessLog:
@@ -72,13 +74,14 @@ class AccessLog:
             duration_ms=round(seconds * 1000, 3),
             reason=reason,
             route=scope.get("pagi.route"),
+            request_id=scope.get("pagi.request_id"),
         )
         log.info("%s", self._render(entry))
 
     def refused(self, client: str | None, status: int, detail: str) -> None:
         """A request that never became an exchange."""
         stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        entry = Entry(stamp, client, "refused", "-", "-", "-", status, 0, 0.0, detail, None)
+        entry = Entry(stamp, client, "refused", "-", "-", "-", status, 0, 0.0, detail, None, None)
         log.info("%s", self._render(entry))
 
 
@@ -89,7 +92,8 @@ def _as_json(entry: Entry) -> str:
 def _as_text(entry: Entry) -> str:
     tail = f" {entry.reason}" if entry.reason else ""
     route = f" [{printable(entry.route)}]" if entry.route else ""
+    request_id = f" id={printable(entry.request_id)}" if entry.request_id else ""
     return (
         f'{entry.time} {entry.client or "unix"} {entry.kind} "{printable(entry.method)} {printable(entry.path)} HTTP/{entry.http_version}" '
-        f"{entry.status} {entry.bytes_sent}B {entry.duration_ms:.1f}ms{printable(tail)}{route}"
+        f"{entry.status} {entry.bytes_sent}B {entry.duration_ms:.1f}ms{printable(tail)}{route}{request_id}"
     )

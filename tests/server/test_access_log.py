@@ -14,8 +14,9 @@ pytestmark = pytest.mark.anyio
 
 
 async def hello(scope: Any, receive: Any, send: Any) -> None:
-    """Answers five bytes, and says which route matched."""
+    """Answers five bytes, and says which route matched and what the exchange is called."""
     scope["pagi.route"] = "/items/{id}"
+    scope["pagi.request_id"] = "abc-1"
     send.full(200, [], b"hello")
 
 
@@ -23,7 +24,7 @@ async def test_a_text_line_has_every_field(log: Lines) -> None:
     async with served(hello) as server:
         await server.ask(b"GET /items/1?a=b HTTP/1.1\r\nHost: x\r\n\r\n")
     assert re.fullmatch(
-        r'\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ 127\.0\.0\.1:\d+ http "GET /items/1\?a=b HTTP/1\.1" 200 5B \d+\.\dms \[/items/\{id\}\]',
+        r'\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ 127\.0\.0\.1:\d+ http "GET /items/1\?a=b HTTP/1\.1" 200 5B \d+\.\dms \[/items/\{id\}\] id=abc-1',
         log.access[0],
     ), log.access
 
@@ -44,6 +45,7 @@ async def test_a_json_line_has_every_field(log: Lines) -> None:
         "bytes_sent": 5,
         "reason": None,
         "route": "/items/{id}",
+        "request_id": "abc-1",
     }
 
 

@@ -8,6 +8,7 @@ from pagi.gateway.connection import ConnectionHandle, Waiter
 from pagi.gateway.reasons import ClientGone, Reason
 from pagi.gateway.transport import TransportHandle
 from pagi.gateway.types import HeaderList, Message, Send
+from pagi.server.access_log import printable
 from pagi.server.exchanges.scope import Peer
 from pagi.server.service import Service
 from pagi.server.wire.events import Answer, Event, RequestHead
@@ -285,7 +286,9 @@ class Exchange(ABC):
 
     def where(self) -> str:
         """The exchange, for a line in the log; what the client sent of it is escaped."""
-        return f"{self.kind} {self.head.method} {self.head.target.decode('latin-1')!r}"
+        request_id = self.scope.get("pagi.request_id")
+        named = f" [{printable(str(request_id))}]" if request_id is not None else ""
+        return f"{self.kind} {self.head.method} {self.head.target.decode('latin-1')!r}{named}"
 
     def conclude(self) -> None:
         """The end is known. With the task's end, whichever is later, it closes the exchange."""
