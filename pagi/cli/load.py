@@ -252,10 +252,19 @@ def _nearby(name: str, candidates: Iterable[str]) -> str:
 
 def in_application(error: BaseException) -> str:
     """The traceback from the first line of the application on: neither our frames nor those of the import system."""
+    return "".join(traceback.format_exception(type(error), error, _own_frames(error))).rstrip()
+
+
+def own_part(error: BaseException | None) -> BaseException | None:
+    """The error itself, its traceback cut to what `in_application` shows."""
+    return None if error is None else error.with_traceback(_own_frames(error))
+
+
+def _own_frames(error: BaseException) -> TracebackType | None:
     frames: TracebackType | None = error.__traceback__
     while frames is not None and _is_ours(frames.tb_frame.f_code.co_filename):
         frames = frames.tb_next
-    return "".join(traceback.format_exception(type(error), error, frames)).rstrip()
+    return frames
 
 
 def _is_ours(filename: str) -> bool:
