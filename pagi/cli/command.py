@@ -5,6 +5,8 @@ from importlib.metadata import version
 
 import click
 
+from pagi.cli.check import check
+from pagi.cli.dev import dev
 from pagi.cli.run import run
 
 
@@ -25,3 +27,5 @@ def main() -> None:
 
 
 main.add_command(run)
+main.add_command(dev)
+main.add_command(check)

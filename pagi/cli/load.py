@@ -20,6 +20,10 @@ from pagi.http.errors import ConfigError
 USUAL_NAMES = ("app", "application", "create_app")
 """Where an application is looked for in a module that was named without an attribute, in this order."""
 
+USUAL_FILES = ("app", "main", "application", "server")
+MOST_NAMED = 5
+"""Names in one message."""
+
 DOTTED_NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 
 AnyFunction: TypeAlias = Callable[..., Any]
@@ -73,6 +77,8 @@ def parse_target(text: str, app_dir: Path) -> Target:
 
 def _file_target(place: str, app_dir: Path, attribute: str | None) -> Target:
     file = (app_dir / place).resolve()
+    if file.is_dir():
+        raise AppNotFound(f"{file} is a folder; name the file in it{_that_hold_apps(file, app_dir)}")
     if not file.is_file():
         raise AppNotFound(f"there is no file {file}{_nearby(file.name, (path.name for path in _sources(file.parent)))}")
     if file.suffix != ".py":
@@ -113,8 +119,7 @@ def _imported(target: Target) -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name is None or not f"{target.module}.".startswith(f"{error.name}."):
             raise AppFailed(f"{target.module} could not be imported: {error}", in_application(error)) from error
-        near = _nearby(target.module, (path.stem for path in _sources(target.folder)))
-        raise AppNotFound(f"there is no module {target.module!r} in {target.folder}{near}") from error
+        raise AppNotFound(f"there is no module {target.module!r} in {target.folder}{_instead(target)}") from error
     except Exception as error:
         problem = f"{target.module} could not be imported: {type(error).__name__}: {error}"
         raise AppFailed(problem, in_application(error)) from error
@@ -135,7 +140,7 @@ def _named(module: ModuleType, target: Target) -> tuple[str, Any]:
     for part in attribute.split("."):
         if not hasattr(found, part):
             near = _nearby(part, (name for name in dir(found) if not name.startswith("_")))
-            raise AppNotFound(f"{module.__name__} has no attribute {attribute!r}{near}")
+            raise AppNotFound(f"{module.__name__} has no attribute {attribute!r}{near or _applications(module)}")
         found = getattr(found, part)
     return attribute, found
 
@@ -144,9 +149,22 @@ def _usual(module: ModuleType) -> tuple[str, Any]:
     for name in USUAL_NAMES:
         if hasattr(module, name):
             return name, getattr(module, name)
-    candidates = sorted(name for name, value in vars(module).items() if not name.startswith("_") and _is_app(value))
-    remedy = f"; name one: {', '.join(f'{module.__name__}:{name}' for name in candidates)}" if candidates else ""
-    raise AppNotFound(f"{module.__name__} has no {', '.join(USUAL_NAMES[:-1])} or {USUAL_NAMES[-1]}{remedy}")
+    missing = f"has no {', '.join(USUAL_NAMES[:-1])} or {USUAL_NAMES[-1]}"
+    if module.__file__ is None:
+        folder = Path(next(iter(module.__path__)))
+        raise AppNotFound(f"{module.__name__} is a folder and {missing}; name the file in it{_that_hold_apps(folder, folder.parent)}")
+    raise AppNotFound(f"{module.__name__} {missing}{_applications(module)}")
+
+
+def _applications(module: ModuleType) -> str:
+    """The remedy where an attribute is missing: what in the module could be meant."""
+    names = sorted(name for name, value in vars(module).items() if not name.startswith("_") and _is_app(value) and _is_own(value, module))
+    return f"; name one: {', '.join(f'{module.__name__}:{name}' for name in names[:MOST_NAMED])}" if names else ""
+
+
+def _is_own(value: object, module: ModuleType) -> bool:
+    """False for a function that was imported from elsewhere; an instance may come from anywhere."""
+    return not inspect.isroutine(value) or getattr(value, "__module__", None) == module.__name__
 
 
 def _is_app(value: object) -> bool:
@@ -205,6 +223,28 @@ def _sources(folder: Path) -> Iterable[Path]:
     return folder.glob("*.py") if folder.is_dir() else ()
 
 
+def _instead(target: Target) -> str:
+    """The remedy for a missing module: one that is spelled alike, the same one in a folder below, or all that are there."""
+    folder, parts = target.folder, target.module.split(".")
+    sources = sorted(path.stem for path in _sources(folder))
+    below = sorted(path.relative_to(folder).as_posix() for path in folder.glob("/".join(["*", *parts]) + ".py"))
+    if near := _nearby(target.module, sources):
+        return near
+    if below:
+        return f"; did you mean the file {below[0]}, or --app-dir {below[0].split('/', 1)[0]}?"
+    if not sources:
+        return ", nor any other; say with --app-dir where it is"
+    more = f" and {len(sources) - MOST_NAMED} more" if len(sources) > MOST_NAMED else ""
+    return f"; there is {', '.join(sources[:MOST_NAMED])}{more}"
+
+
+def _that_hold_apps(folder: Path, start: Path) -> str:
+    """The sources of a folder that bear the name of a usual one, else all of them, as the operator would write them."""
+    names = sorted((path for path in _sources(folder)), key=lambda path: (path.stem not in USUAL_FILES, path.name))
+    shown = [os.path.relpath(path, start) for path in names[:MOST_NAMED]]
+    return f": {' or '.join(shown)}" if shown else "; it has none that ends in .py"
+
+
 def _nearby(name: str, candidates: Iterable[str]) -> str:
     near = difflib.get_close_matches(name, list(candidates), n=3)
     return f"; did you mean {' or '.join(near)}?" if near else ""
@@ -212,10 +252,19 @@ def _nearby(name: str, candidates: Iterable[str]) -> str:
 
 def in_application(error: BaseException) -> str:
     """The traceback from the first line of the application on: neither our frames nor those of the import system."""
+    return "".join(traceback.format_exception(type(error), error, _own_frames(error))).rstrip()
+
+
+def own_part(error: BaseException | None) -> BaseException | None:
+    """The error itself, its traceback cut to what `in_application` shows."""
+    return None if error is None else error.with_traceback(_own_frames(error))
+
+
+def _own_frames(error: BaseException) -> TracebackType | None:
     frames: TracebackType | None = error.__traceback__
     while frames is not None and _is_ours(frames.tb_frame.f_code.co_filename):
         frames = frames.tb_next
-    return "".join(traceback.format_exception(type(error), error, frames)).rstrip()
+    return frames
 
 
 def _is_ours(filename: str) -> bool:

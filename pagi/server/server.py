@@ -57,8 +57,13 @@ class Server:
         if self._wake is not None:
             self._wake()
 
-    async def serve(self, *, task_status: TaskStatus[int | None] = anyio.TASK_STATUS_IGNORED) -> None:
+    async def serve(
+        self, sockets: list[socket.socket] | None = None, *, task_status: TaskStatus[int | None] = anyio.TASK_STATUS_IGNORED
+    ) -> None:
         """Serves until `shutdown`, or until it is cancelled. Reports the bound port (None on a Unix socket) once it listens.
+
+        `sockets` listen already, and are served in place of what the options name. They are closed at the end; the file of a
+        Unix socket among them is left to whoever bound it.
 
         Raises:
             CannotListen: an address is taken, forbidden or unknown.
@@ -68,17 +73,17 @@ class Server:
         build = getattr(self.app, "build", None)
         if callable(build):
             build()
-        sockets = open_listeners(self.options.listen)
+        served = open_listeners(self.options.listen) if sockets is None else sockets
         failure: Exception | None = None
         try:
             async with anyio.create_task_group() as group:
                 try:
-                    await self._serve(group, sockets, task_status)
+                    await self._serve(group, served, task_status)
                 except Exception as error:
                     failure = error
                 group.cancel_scope.cancel()
         finally:
-            close_listeners(sockets, self.options.listen)
+            close_listeners(served, self.options.listen if sockets is None else None)
         if failure is not None:
             raise failure
 

@@ -113,6 +113,41 @@ def test_a_factory_that_returns_no_application_is_refused(folder: Path) -> None:
 # ---- what is not there
 
 
+def test_a_missing_module_that_lies_in_a_folder_below_is_found_for_the_operator(folder: Path) -> None:
+    (folder / "src").mkdir()
+    (folder / "src" / "main.py").write_text(APP)
+    assert refusal("main:app", folder).endswith("; did you mean the file src/main.py, or --app-dir src?")
+
+
+def test_a_missing_module_with_no_like_name_lists_those_there_are(folder: Path, raw_app: Path) -> None:
+    assert refusal("wholly_else:app", folder).endswith(f"in {folder}; there is main")
+
+
+def test_a_folder_without_any_module_says_so(folder: Path) -> None:
+    assert refusal("main:app", folder).endswith(f"in {folder}, nor any other; say with --app-dir where it is")
+
+
+@pytest.mark.parametrize(("text", "said"), [("shop", "shop is a folder and has no app"), ("./shop", "is a folder; name the file in it")])
+def test_a_folder_is_no_application_but_what_it_holds_is_named(text: str, said: str, folder: Path) -> None:
+    (folder / "shop").mkdir()
+    (folder / "shop" / "models.py").touch()
+    (folder / "shop" / "web.py").touch()
+    (folder / "shop" / "main.py").write_text(APP)
+    message = refusal(text, folder)
+    assert said in message
+    assert message.endswith("name the file in it: shop/main.py or shop/models.py or shop/web.py")
+
+
+def test_a_missing_attribute_with_no_like_name_lists_the_applications(folder: Path) -> None:
+    (folder / "main.py").write_text("from json import loads\nasync def website(scope, receive, send): ...\nVERSION = 1\n")
+    assert refusal("main:zzz", folder) == "main has no attribute 'zzz'; name one: main:website"
+
+
+def test_a_function_imported_from_elsewhere_is_no_candidate(folder: Path) -> None:
+    (folder / "main.py").write_text("from bisect import insort as taken\n")
+    assert refusal("main", folder) == "main has no app, application or create_app"
+
+
 def test_a_missing_module_is_named_with_the_folder_and_its_neighbours(folder: Path, raw_app: Path) -> None:
     assert refusal("mian:app", folder) == f"there is no module 'mian' in {folder}; did you mean main?"
 

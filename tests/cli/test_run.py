@@ -158,7 +158,7 @@ def test_the_servers_exit_code_is_the_commands(code: int, raw_app: Path, server:
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        ([], "which application?"),
+        ([], "which application? There are three ways to name it: pagi run main:app"),
         (["nope:app"], "there is no module 'nope'"),
         (["main:ap"], "did you mean app?"),
         (["main:app", "--port", "65536"], "Invalid value for '--port': '65536' is not a whole number from 0 to 65535."),

@@ -10,7 +10,8 @@ import pytest
 
 from pagi.http.errors import ConfigError
 from pagi.server import Server
-from pagi.server.process.listeners import CannotListen
+from pagi.server.options import ListenOptions
+from pagi.server.process.listeners import CannotListen, open_listeners
 from tests.server.live import GET, Peer, eventually, served
 
 pytestmark = pytest.mark.anyio
@@ -146,3 +147,16 @@ async def test_a_root_path_stands_before_the_path() -> None:
         await eventually(lambda: bool(scopes))
     scope = scopes[0]
     assert (scope["root_path"], scope["path"], scope["raw_path"], scope["query_string"]) == ("/app", "/app/a b", b"/app/a%20b", b"c")
+
+
+async def test_sockets_that_listen_already_are_served(path: str) -> None:
+    listening = open_listeners(ListenOptions(uds=path))
+    server = Server(tell)
+    async with anyio.create_task_group() as group:
+        await group.start(server.serve, listening)
+        async with await anyio.connect_unix(path) as stream:
+            await stream.send(GET)
+            assert (await stream.receive()).startswith(b"HTTP/1.1 200 ")
+        server.shutdown()
+    assert os.path.exists(path), "the file is left to whoever bound it"
+    assert listening[0].fileno() == -1

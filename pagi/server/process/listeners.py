@@ -1,11 +1,13 @@
 """Listening sockets: bound before anything else starts, so that a taken port is found at once."""
 
+import errno
 import os
 import socket
 import stat
 
 from pagi.http.errors import ConfigError
 from pagi.server.options import ListenOptions
+from pagi.server.process.port_owner import owner_of
 
 
 class CannotListen(ConfigError):
@@ -41,11 +43,11 @@ def open_listeners(options: ListenOptions) -> list[socket.socket]:
     return sockets
 
 
-def close_listeners(sockets: list[socket.socket], options: ListenOptions) -> None:
-    """Closes them where the loop has not done so, and removes the file of a Unix socket."""
+def close_listeners(sockets: list[socket.socket], options: ListenOptions | None) -> None:
+    """Closes them where the loop has not done so, and removes the file of the Unix socket that `options` name."""
     for opened in sockets:
         opened.close()
-    if options.uds is not None and os.path.exists(options.uds):
+    if options is not None and options.uds is not None and os.path.exists(options.uds):
         os.unlink(options.uds)
 
 
@@ -76,11 +78,21 @@ def _tcp(family: int, address: tuple[object, ...], backlog: int) -> socket.socke
         opened.setblocking(False)
     except OSError as error:
         opened.close()
-        where = f"{address[0]} port {address[1]}"
-        raise CannotListen(
-            f"cannot listen on {where}: {error.strerror}; is another server running there? Choose one with --port"
-        ) from error
+        raise CannotListen(f"cannot listen on {address[0]} port {address[1]}: {error.strerror}{_remedy(error, address)}") from error
     return opened
+
+
+def _remedy(error: OSError, address: tuple[object, ...]) -> str:
+    port = address[1]
+    if error.errno == errno.EADDRINUSE and isinstance(port, int):
+        owner = owner_of(port)
+        who = f"{owner} listens there." if owner else "is another server running there?"
+        return f"; {who} Choose another port with --port, or --port 0 for a free one"
+    if error.errno == errno.EACCES:
+        return "; ports below 1024 are the administrator's: choose another with --port"
+    if error.errno == errno.EADDRNOTAVAIL:
+        return "; this machine has no such address: choose another with --host"
+    return ""
 
 
 def _unix(path: str, backlog: int) -> socket.socket:

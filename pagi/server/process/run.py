@@ -2,6 +2,7 @@
 
 import importlib.util
 import logging
+import socket
 from typing import Any
 
 import anyio
@@ -21,14 +22,14 @@ EXIT_START = 3
 EXIT_CUT = 4
 
 
-def run(app: AnyApp, options: ServerOptions) -> int:
-    """Serves until INT or TERM, on a loop of its own, and returns the exit code.
+def run(app: AnyApp, options: ServerOptions, sockets: list[socket.socket] | None = None) -> int:
+    """Serves until INT or TERM, on a loop of its own, and returns the exit code. `sockets` are as for `Server.serve`.
 
     0: clean. 1: the server failed while running. 3: it could not start. 4: the deadline passed and work was cut.
     """
     backend, backend_options = choose_loop(options.serve.loop)
     try:
-        return anyio.run(_serve_with_signals, app, options, backend=backend, backend_options=backend_options)
+        return anyio.run(_serve_with_signals, app, options, sockets, backend=backend, backend_options=backend_options)
     except (ConfigError, StartupFailed) as error:
         log.error("%s", error)
         return EXIT_START
@@ -70,13 +71,13 @@ def _demand(package: str, remedy: str) -> None:
         raise ConfigError(f"loop {package!r} was asked for, but {package} is not installed; {remedy}")
 
 
-async def _serve_with_signals(app: AnyApp, options: ServerOptions) -> int:
+async def _serve_with_signals(app: AnyApp, options: ServerOptions, sockets: list[socket.socket] | None) -> int:
     server = Server(app, options)
     failure: Exception | None = None
     async with anyio.create_task_group() as group:
         await group.start(obey_signals, server)
         try:
-            await server.serve()
+            await server.serve(sockets)
         except Exception as error:
             failure = error
         group.cancel_scope.cancel()

@@ -1,0 +1,114 @@
+"""What every command that needs the application does first: settings from all sources, then find, load and build it."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from pagi.application import App
+from pagi.cli.load import AppFailed, AppNotFound, Target, in_application, load_app, parse_target
+from pagi.cli.parameters import FailedStart
+from pagi.cli.settings import Project, environment_options, find_project, load_env_file
+from pagi.gateway.marker import is_pagi
+from pagi.gateway.types import AnyApp
+from pagi.http.errors import ConfigError
+from pagi.server import ServerOptions, server_options
+
+NOT_NAMED = """which application? There are three ways to name it:
+  pagi {command} main:app     a module and an attribute of it
+  pagi {command} app.py       a file
+  pagi {command}              with app = "main:app" under [tool.pagi] in pyproject.toml"""
+
+DEBUG = "debug"
+"""The attribute of an `App` that lets it show what went wrong."""
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """What flags, environment and files say together."""
+
+    options: ServerOptions
+    project: Project | None
+
+
+def read_settings(env_file: Path | None, flags: Mapping[str, Any]) -> Settings:
+    """The settings of all sources. The variables of `env_file` are in the environment afterwards.
+
+    Raises:
+        UsageError: a source says what cannot be.
+    """
+    try:
+        if env_file is not None:
+            load_env_file(env_file)
+        project = find_project(Path.cwd())
+        options = server_options(
+            **{
+                **(project.options if project else {}),
+                **environment_options(os.environ),
+                **{name: value for name, value in flags.items() if value is not None},
+            }
+        )
+    except ConfigError as error:
+        raise click.UsageError(str(error)) from error
+    return Settings(options, project)
+
+
+def find_target(app: str | None, app_dir: Path | None, project: Project | None) -> Target:
+    """The address of the application, by name or from the settings. Nothing is imported.
+
+    Raises:
+        UsageError: none is named, or what is named can be none.
+    """
+    folder = (app_dir or Path.cwd()).resolve()
+    if app is None:
+        if project is None or project.app is None:
+            raise click.UsageError(NOT_NAMED.format(command=click.get_current_context().info_name))
+        app = project.app
+        folder = folder if app_dir else project.path.parent
+    try:
+        return parse_target(app, folder)
+    except AppNotFound as error:
+        raise click.UsageError(str(error)) from error
+
+
+def load(target: Target) -> AnyApp:
+    """The application itself.
+
+    Raises:
+        UsageError: there is none of that name.
+        FailedStart: it failed while it was loaded; its own part of the traceback is on stderr.
+    """
+    try:
+        return load_app(target)
+    except AppNotFound as error:
+        raise click.UsageError(str(error)) from error
+    except AppFailed as error:
+        if error.details:
+            click.echo(error.details, err=True)
+        raise FailedStart(str(error)) from error
+
+
+def build(app: AnyApp) -> None:
+    """Builds a pagi application before anything listens; a foreign one has its own way to start.
+
+    Raises:
+        FailedStart: it could not be built; where its own code failed, that part of the traceback is on stderr.
+    """
+    compile_app = getattr(app, "build", None)
+    if compile_app is None or not is_pagi(app):
+        return
+    try:
+        compile_app()
+    except ConfigError as error:
+        raise FailedStart(str(error)) from error
+    except Exception as error:
+        click.echo(in_application(error), err=True)
+        raise FailedStart(f"the application could not be built: {type(error).__name__}: {error}") from error
+
+
+def allow_debugging(app: AnyApp) -> None:
+    """Tells a pagi `App` that it may show what went wrong. Only `pagi dev` does so; applications of other kinds are left alone."""
+    if isinstance(app, App):
+        setattr(app, DEBUG, True)
