@@ -8,6 +8,8 @@ from pagi.testing.line import RawConnection
 from pagi.testing.live import LiveServer, live_server
 from pagi.testing.redirects import RedirectNotFollowed
 from pagi.testing.reply import NotJSON, Reply, ServerBrokeProtocol, ServerHungUp, StreamedReply
+from pagi.testing.sync_client import SyncTestClient
+from pagi.testing.sync_sessions import SyncEventStreamSession, SyncRawConnection, SyncStreamedReply, SyncWebSocketSession
 from pagi.testing.websocket import UnexpectedMessage, WebSocketClosed, WebSocketDenied, WebSocketSession
 
 __all__ = [
@@ -26,6 +28,11 @@ __all__ = [
     "StreamDeclined",
     "StreamEnded",
     "StreamedReply",
+    "SyncEventStreamSession",
+    "SyncRawConnection",
+    "SyncStreamedReply",
+    "SyncTestClient",
+    "SyncWebSocketSession",
     "TestClient",
     "UnexpectedMessage",
     "WebSocketClosed",
