@@ -1,4 +1,4 @@
-"""A test client that keeps cookies, as far as tests need it: one host, all paths."""
+"""One of several visitors who share a test client: each keeps cookies of its own, in the place of the client's."""
 
 from pagi.http.headers import Headers
 from pagi.testing import Reply, TestClient
@@ -28,6 +28,7 @@ class Browser:
 
     async def get(self, path: str, headers: dict[str, str] | None = None) -> Reply:
         """A request and its answer."""
+        self.client.cookies.clear()
         reply = await self.client.get(path, headers={**self.headers, **(headers or {})})
         self.keep(reply.headers)
         return reply

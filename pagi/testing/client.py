@@ -1,35 +1,35 @@
 """The test client: the server's real connection and exchanges over memory, with nothing between them and the test but bytes."""
 
-import logging
-from collections.abc import AsyncGenerator, Sequence
+import time
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Any, Self, Unpack
-from urllib.parse import urlsplit
 
-import anyio
-
-from pagi.gateway.types import AnyApp
+from pagi.gateway.types import AnyApp, HeaderList
 from pagi.http.errors import ConfigError, PagiError
-from pagi.server.connection import SERVER_FULL, Connection
-from pagi.server.exchanges.scope import Peer
 from pagi.server.options import server_options
-from pagi.server.process.lifespan import Lifespan, StartupFailed
+from pagi.testing.cookies import Cookies
 from pagi.testing.event_stream import EventStreamSession, StreamDeclined, is_event_stream
 from pagi.testing.exchange import ClientExchange
-from pagi.testing.line import MemoryLine, RawConnection
+from pagi.testing.line import RawConnection
+from pagi.testing.origin import Origin
+from pagi.testing.redirects import is_redirect, redirected
 from pagi.testing.reply import Reply, ReplyHead, StreamedReply
-from pagi.testing.request import HeadersInput, OutgoingRequest, ParamsInput, RequestParts, header_list, target_of
-from pagi.testing.runtime import HostedRuntime, HostedTask
-from pagi.testing.served import Failures, ServiceUnderTest
-from pagi.testing.websocket import WebSocketSession
+from pagi.testing.request import (
+    HeadersInput,
+    OutgoingRequest,
+    ParamsInput,
+    RequestParts,
+    checked_cookies,
+    header_list,
+    layered,
+    target_of,
+)
+from pagi.testing.run import Run
+from pagi.testing.served import Failures
+from pagi.testing.websocket import WebSocketDenied, WebSocketSession
 
-log = logging.getLogger("pagi.testing")
-
-LEAVE_SECONDS = 1.0
-"""How long leaving a session waits for the application to be done with it."""
-CUT_SECONDS = 1.0
-"""How long what was cancelled may take to end before it is left behind."""
 TEST_DEFAULTS: dict[str, Any] = {"graceful_seconds": 2.0, "disconnect_grace_seconds": 0.5}
 """Where the client's server differs from the command's: nobody is at the other end, so it waits less for those who linger."""
 
@@ -38,23 +38,20 @@ class LifespanFailed(PagiError):
     """Raised at the client's exit when the application failed to end, or while it ran beside the requests."""
 
 
-class _Start:
-    """What `Lifespan.run` reports to."""
-
-    def __init__(self) -> None:
-        self.decided = anyio.Event()
-        self.failure: StartupFailed | None = None
-
-    def started(self, value: None = None) -> None:
-        self.decided.set()
+class NotRefused(PagiError, AssertionError):
+    """Raised when a test asked for the refusal of a WebSocket or a stream, and the application accepted it."""
 
 
 class TestClient:
     """Talks to `app` through the real server, over memory. Enter it to start the application, leave it to end it.
 
     `base_url` gives scheme and Host, `client` the address the application sees, `root_path` the prefix a proxy took off.
-    `options` are the server's, by name (`max_body_bytes=1000`). With `raise_app_exceptions` what the application fails with
-    is raised where the test waits for it: by the request, the next `receive()`, or at the latest when the client is left.
+    `headers` go with every request that has no others of that name, and `cookies` are in the jar from the start. Redirects are
+    answers like others unless `follow_redirects` says so, here or with the request. `options` are the server's, by
+    name (`max_body_bytes=1000`).
+
+    With `raise_app_exceptions` what the application fails with is raised where the test waits for it: by the request, the next
+    `receive()`, or at the latest when the client is left. With `virtual_clock` the server's time stands still until `advance`.
 
     Each request has a connection of its own; `connect` gives one for bytes. The client holds no cancel scope of the caller's
     task: enter it in one task and leave it in another.
@@ -69,61 +66,41 @@ class TestClient:
         base_url: str = "http://testserver",
         root_path: str = "",
         client: tuple[str, int] = ("testclient", 50000),
+        headers: HeadersInput | None = None,
+        cookies: Mapping[str, str] | None = None,
+        follow_redirects: bool = False,
         raise_app_exceptions: bool = True,
+        virtual_clock: bool = False,
         **options: Any,
     ) -> None:
-        url = urlsplit(base_url)
-        if url.scheme not in ("http", "https") or not url.hostname or url.path not in ("", "/"):
-            raise ConfigError(f"base_url is a scheme and a host, like http://testserver, got {base_url!r}")
         self.app = app
+        self.follow_redirects = follow_redirects
+        self._origin = Origin(base_url, root_path, client)
+        self._headers = header_list(headers)
         self._options = server_options(**{**TEST_DEFAULTS, **options, "root_path": root_path})
-        self._host = url.netloc
-        self._peer = Peer(client, (url.hostname, url.port or {"http": 80, "https": 443}[url.scheme]), url.scheme)
         self._failures = Failures(raise_app_exceptions=raise_app_exceptions)
-        self._runtime: HostedRuntime | None = None
-        self._service: ServiceUnderTest | None = None
-        self._lifespan: Lifespan | None = None
-        self._lifespan_task: HostedTask | None = None
-        self._open: set[MemoryLine] = set()
+        self._has_virtual_clock = virtual_clock
+        self._run: Run | None = None
+        self._began = 0.0, 0.0
+        """The epoch's time and the server's when the application was started."""
+        self.cookies = Cookies(self._origin.name, self._wall_clock)
+        """What answers have set, and what the test puts there: goes with requests, streams and WebSockets alike."""
+        for name, value in (cookies or {}).items():
+            self.cookies.set(name, value)
 
     # ---- start and end
 
     async def __aenter__(self) -> Self:
-        if self._runtime is not None:
+        if self._run is not None:
             raise ConfigError("this TestClient was entered before; make a new one for each run of the application")
-        build = getattr(self.app, "build", None)
-        if callable(build):
-            build()
-        runtime = self._runtime = HostedRuntime(self._failures.keep_own)
-        self._service = ServiceUnderTest(self.app, self._options, runtime, self._failures)
-        try:
-            await self._start_lifespan(runtime, self._service)
-        except BaseException:
-            with anyio.CancelScope(shield=True):
-                await runtime.end(CUT_SECONDS)
-            raise
-        self._service.start()
+        self._build()
+        run = self._run = Run(self.app, self._options, self._failures, virtual_clock=self._has_virtual_clock)
+        self._began = time.time(), run.runtime.now()
+        await run.start()
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        runtime, service = self._running()
-        failure: str | None = None
-        # Shielded, and bounded by what it waits for: a test that is cancelled leaves no task behind either.
-        with anyio.CancelScope(shield=True):
-            for line in list(self._open):
-                line.reset()
-            graceful = self._options.timeouts.graceful_seconds
-            if service.closing_deadline is None:
-                service.begin_closing(runtime.now() + graceful)
-            with anyio.move_on_at(service.closing_deadline or 0.0):
-                await service.quiet()
-            if left := service.cut():
-                log.warning("%d exchanges were still open when the client was left and the deadline had passed: they were cut", len(left))
-                await runtime.cancel(left, CUT_SECONDS)
-            failure = await self._end_lifespan(max((service.closing_deadline or 0.0) - runtime.now(), CUT_SECONDS))
-            service.stop()
-            if stubborn := await runtime.end(CUT_SECONDS):
-                log.error("%d tasks of the application ignore their cancellation and are left behind", stubborn)
+        failure = await self._running().end()
         if error is None:
             self._failures.check()
             if failure is not None:
@@ -131,20 +108,30 @@ class TestClient:
 
     def begin_closing(self, seconds: float) -> None:
         """The server's closing signal: every open exchange is told, and what is left after `seconds` is cut."""
-        runtime, service = self._running()
-        deadline = runtime.now() + seconds
-        service.begin_closing(deadline)
-
-        async def cut() -> None:
-            await anyio.sleep_until(deadline)
-            await runtime.cancel(service.cut(), CUT_SECONDS)
-
-        runtime.spawn(cut)
+        self._running().begin_closing(seconds)
 
     @property
     def state(self) -> dict[str, Any]:
         """What the lifespan left for the scopes: the object itself, not a copy."""
-        return self._running()[1].state
+        return self._running().state
+
+    # ---- time
+
+    async def advance(self, seconds: float) -> None:
+        """Moves the virtual clock on, through everything that falls due on the way, in order; tasks run in between.
+
+        The clock is the server's: keepalives, pings, idle limits, deadlines, and the cookies of this client. `anyio.sleep`
+        in the application takes its real time.
+
+        Raises:
+            ConfigError: the client has no virtual clock.
+        """
+        await self._running().advance(seconds)
+
+    @property
+    def now(self) -> float:
+        """The server's time in seconds, on which `closing_deadline` is told."""
+        return self._running().runtime.now()
 
     # ---- requests
 
@@ -154,8 +141,9 @@ class TestClient:
         Raises:
             ServerHungUp: there was no answer.
             ServerBrokeProtocol: it is not HTTP.
+            RedirectNotFollowed: redirects are followed, and one leads away from the application.
         """
-        async with self._exchange(OutgoingRequest(method, path, host=self._host, **parts)) as (exchange, head):
+        async with self._answer(self._outgoing(method, path, parts)) as (exchange, head):
             return await exchange.read_all(head)
 
     async def get(self, path: str, **parts: Unpack[RequestParts]) -> Reply:
@@ -195,7 +183,7 @@ class TestClient:
         Raises:
             ServerHungUp: there was no answer.
         """
-        async with self._exchange(OutgoingRequest(method, path, host=self._host, **parts)) as (exchange, head):
+        async with self._answer(self._outgoing(method, path, parts)) as (exchange, head):
             yield StreamedReply(head, exchange)
 
     @asynccontextmanager
@@ -204,18 +192,34 @@ class TestClient:
     ) -> AsyncGenerator[EventStreamSession]:
         """Opens an event stream, as a browser's EventSource would; leaving closes it.
 
+        To come back as a browser does, give the `last_event_id` of the feed that ended.
+
         Raises:
             StreamDeclined: the answer is something else.
         """
-        request = OutgoingRequest(method, path, host=self._host, **parts)
+        request = self._outgoing(method, path, parts)
         own = [("accept", "text/event-stream"), ("cache-control", "no-store")]
-        if last_event_id is not None:
+        if last_event_id:  # browsers send none that is empty
             own.append(("last-event-id", last_event_id))
         request.fill_in(own)
-        async with self._exchange(request) as (exchange, head):
+        async with self._answer(request) as (exchange, head):
             if not is_event_stream(head):
                 raise StreamDeclined(await exchange.read_all(head))
             yield EventStreamSession(exchange, head)
+
+    async def sse_decline(
+        self, path: str, *, method: str = "GET", last_event_id: str | None = None, **parts: Unpack[RequestParts]
+    ) -> Reply:
+        """Asks for an event stream that the application declines, and gives the answer it does so with. See `sse`.
+
+        Raises:
+            NotRefused: there is a stream.
+        """
+        try:
+            async with self.sse(path, method=method, last_event_id=last_event_id, **parts):
+                raise NotRefused(f"the stream at {path} was opened, not declined")
+        except StreamDeclined as declined:
+            return declined.reply
 
     @asynccontextmanager
     async def websocket(
@@ -225,23 +229,61 @@ class TestClient:
         subprotocols: Sequence[str] = (),
         headers: HeadersInput | None = None,
         params: ParamsInput | None = None,
+        cookies: Mapping[str, str] | None = None,
         deflate: bool = True,
+        answer_pings: bool = True,
     ) -> AsyncGenerator[WebSocketSession]:
         """Opens a WebSocket; leaving closes it with 1000. `deflate` offers permessage-deflate, as browsers do.
+
+        Without `answer_pings` it is a client whose network is gone: the server's pings stay unanswered.
 
         Raises:
             WebSocketDenied: the handshake was answered by something else.
         """
+        run = self._running()
+        target = target_of(path, params)
+        fields = layered(self._headers, header_list(headers))
+        host = next((value.decode("latin-1") for name, value in fields if name == b"host"), self._origin.host)
+        fields = [field for field in fields if field[0] != b"host"]
+        fields += self._cookie_field(target, checked_cookies(cookies, headers))
         wire = self.connect()
         served = wire.line.connection
-        session = WebSocketSession(wire, self._failures)
+        session = WebSocketSession(wire, self._failures, answers_pings=answer_pings)
         try:
-            await session.start(self._host, target_of(path, params), subprotocols, header_list(headers), deflate=deflate)
+            try:
+                with run.runtime.following():
+                    await session.start(host, target, subprotocols, fields, deflate=deflate)
+            except WebSocketDenied as denied:
+                self._keep_cookies(target, denied.reply)
+                raise
+            self._keep_cookies(target, session)
+            run.tended.add(session.tend)
             yield session
             await session.close()
         finally:
+            run.tended.discard(session.tend)
             wire.abort()
-        await self._settle(served)
+        await run.settle(served)
+
+    async def websocket_denial(
+        self,
+        path: str,
+        *,
+        subprotocols: Sequence[str] = (),
+        headers: HeadersInput | None = None,
+        params: ParamsInput | None = None,
+        cookies: Mapping[str, str] | None = None,
+    ) -> Reply:
+        """Asks for a WebSocket that the application denies, and gives the answer it does so with. See `websocket`.
+
+        Raises:
+            NotRefused: the handshake was accepted.
+        """
+        try:
+            async with self.websocket(path, subprotocols=subprotocols, headers=headers, params=params, cookies=cookies):
+                raise NotRefused(f"the WebSocket at {path} was accepted, not denied")
+        except WebSocketDenied as denied:
+            return denied.reply
 
     def connect(self) -> RawConnection:
         """A connection for bytes: malformed requests, pipelines, halves of frames.
@@ -249,70 +291,70 @@ class TestClient:
         Raises:
             ConnectionRefusedError: the server was told to close.
         """
-        runtime, service = self._running()
-        if service.closing_deadline is not None:
-            raise ConnectionRefusedError("the server is closing and accepts no more connections")
-        line = MemoryLine(runtime, service.options.flow)
-        if service.is_full:
-            line.write([SERVER_FULL])
-            line.close(linger=True)
-        else:
-            line.connection = Connection(service, line, self._peer)
-        self._open = {line, *(other for other in self._open if not other.is_gone)}
-        return RawConnection(line)
+        return self._running().connect(self._origin.peer)
 
     # ---- inside
+
+    def _build(self) -> None:
+        """Makes of the application what will be served."""
+        build = getattr(self.app, "build", None)
+        if callable(build):
+            build()
+
+    def _outgoing(self, method: str, path: str, parts: RequestParts) -> OutgoingRequest:
+        return OutgoingRequest(method, path, host=self._origin.host, defaults=self._headers, **parts)
+
+    @asynccontextmanager
+    async def _answer(self, request: OutgoingRequest) -> AsyncGenerator[tuple[ClientExchange, ReplyHead]]:
+        """The exchange that answers a request for good: the last, where redirects are followed."""
+        follows = self.follow_redirects if request.follow_redirects is None else request.follow_redirects
+        history: list[Reply] = []
+        while True:
+            async with self._exchange(request) as (exchange, head):
+                head.history = history.copy()
+                if not (follows and is_redirect(head)):
+                    yield exchange, head
+                    return
+                reply = await exchange.read_all(head)
+            request = redirected(request, reply, self._origin)
+            history.append(reply)
 
     @asynccontextmanager
     async def _exchange(self, request: OutgoingRequest) -> AsyncGenerator[tuple[ClientExchange, ReplyHead]]:
         """One request on its own connection, which ends with the block."""
+        run = self._running()
+        cookie = self._cookie_field(request.target, request.cookies)
         wire = self.connect()
         served = wire.line.connection
-        exchange = ClientExchange(wire, self._running()[0], self._failures)
+        exchange = ClientExchange(wire, run.runtime, self._failures)
         try:
-            yield exchange, await exchange.start(request)
+            with run.runtime.following():
+                head = await exchange.start(request, cookie)
+            self._keep_cookies(request.target, head)
+            yield exchange, head
         finally:
             await exchange.leave()
-        await self._settle(served)
+        await run.settle(served)
 
-    async def _settle(self, connection: Connection | None) -> None:
-        """Gives the application a moment to be done with a connection that the test has left, then says how it failed."""
-        if connection is not None:
-            with anyio.move_on_after(LEAVE_SECONDS):
-                await self._running()[1].gone(connection)
-        self._failures.check()
+    def _cookie_field(self, target: str, more: Mapping[str, str] | None) -> HeaderList:
+        """The Cookie field of a request, if it has one. `more` of None: the test wrote its own."""
+        if more is None:
+            return []
+        field = self.cookies.field(self._origin.path_of(target), more, is_secure=self._origin.is_secure)
+        return header_list([("cookie", field)]) if field is not None else []
 
-    async def _start_lifespan(self, runtime: HostedRuntime, service: ServiceUnderTest) -> None:
-        serve = self._options.serve
-        if serve.lifespan == "off":
-            return
-        lifespan = Lifespan(self.app, mode=serve.lifespan, startup_seconds=self._options.timeouts.startup_seconds, state=service.state)
-        start = _Start()
+    def _keep_cookies(self, target: str, answer: ReplyHead | WebSocketSession) -> None:
+        fields = answer.headers.get_all("set-cookie")
+        self.cookies.keep(fields, self._origin.path_of(target), is_secure=self._origin.is_secure)
 
-        async def run() -> None:
-            try:
-                await lifespan.run(task_status=start)
-            except StartupFailed as error:
-                start.failure = error
-            finally:
-                start.decided.set()
+    def _wall_clock(self) -> float:
+        """Seconds since the epoch, as far on as the virtual clock is."""
+        if self._run is None or not self._has_virtual_clock:
+            return time.time()
+        epoch, began = self._began
+        return epoch + self._run.runtime.now() - began
 
-        self._lifespan, self._lifespan_task = lifespan, runtime.spawn(run)
-        await start.decided.wait()
-        if start.failure is not None:
-            raise start.failure
-        self._failures.check()
-
-    async def _end_lifespan(self, seconds: float) -> str | None:
-        """Ends what `_start_lifespan` began, and says how that failed."""
-        if self._lifespan is None or self._lifespan_task is None:
-            return None
-        await self._lifespan.shutdown(seconds)
-        with anyio.move_on_after(seconds):
-            await self._lifespan_task.wait()
-        return self._lifespan.shutdown_failure
-
-    def _running(self) -> tuple[HostedRuntime, ServiceUnderTest]:
-        if self._runtime is None or self._service is None:
+    def _running(self) -> Run:
+        if self._run is None:
             raise ConfigError("the application was not started; use `async with TestClient(app) as client:`")
-        return self._runtime, self._service
+        return self._run

@@ -16,7 +16,9 @@ class StreamDeclined(PagiError):
 
     def __init__(self, reply: Reply) -> None:
         kind = reply.headers.get("content-type", "no content-type")
-        super().__init__(f"the stream was declined with {reply.status_code} ({kind}): {reply.content[:200]!r}")
+        where = f", to {reply.headers['location']}; follow_redirects=True goes there" if "location" in reply.headers else ""
+        super().__init__(f"the stream was declined with {reply.status_code} ({kind}{where}): {reply.content[:200]!r}")
+        self.reply = reply
         self.status = reply.status_code
         self.headers = reply.headers
         self.body = reply.content
@@ -31,14 +33,31 @@ class StreamEnded(PagiError):
         """False where the connection broke off."""
 
 
+class _Listener(Decoder):
+    """A decoder that keeps every comment, as no browser does."""
+
+    __slots__ = ("comments",)
+
+    def __init__(self) -> None:
+        self.comments: deque[str] = deque()
+        super().__init__()
+
+    def _field(self, line: bytes) -> None:
+        if line.startswith(b":"):
+            self.comments.append(line[1:].removeprefix(b" ").decode("utf-8", "replace"))
+        super()._field(line)
+
+
 class EventStreamSession:
     """An open event stream. `async for` gives the events until it ends."""
 
     def __init__(self, exchange: ClientExchange, head: ReplyHead) -> None:
         self.status_code = head.status_code
         self.headers: Headers = head.headers
+        self.history = head.history
+        """The redirects that were followed to this stream."""
         self._exchange = exchange
-        self._decoder = Decoder()
+        self._decoder = _Listener()
         self._events: deque[ReceivedEvent] = deque()
         self._last_event_id = ""
         """As of the last event that was given out: the decoder may be ahead."""
@@ -60,14 +79,35 @@ class EventStreamSession:
             StreamEnded: there is none. What the application failed with is raised instead, if it did.
         """
         while not self._events:
-            piece = await self._exchange.read()
-            if not piece:
-                raise StreamEnded(is_complete=self._exchange.is_complete)
-            self._events += self._decoder.feed(piece)
+            await self._read()
         event = self._events.popleft()
         if event.id is not None:
             self._last_event_id = event.id
         return event
+
+    async def receive_comment(self) -> str:
+        """The next comment: keepalives are comments. Events that come before it wait for `receive`.
+
+        Raises:
+            StreamEnded: see `receive`.
+        """
+        while not self._decoder.comments:
+            await self._read()
+        return self._decoder.comments.popleft()
+
+    def comments(self) -> list[str]:
+        """The comments that are here already and were not received, waiting for none: how many keepalives an hour brought."""
+        for piece in self._exchange.read_ready():
+            self._events += self._decoder.feed(piece)
+        comments = list(self._decoder.comments)
+        self._decoder.comments.clear()
+        return comments
+
+    async def _read(self) -> None:
+        piece = await self._exchange.read()
+        if not piece:
+            raise StreamEnded(is_complete=self._exchange.is_complete)
+        self._events += self._decoder.feed(piece)
 
     def __aiter__(self) -> Self:
         return self

@@ -4,6 +4,7 @@ from typing import Any
 
 import h11
 
+from pagi.gateway.types import HeaderList
 from pagi.http.headers import Headers
 from pagi.testing.line import RawConnection
 from pagi.testing.reply import Reply, ReplyHead, ServerBrokeProtocol, ServerHungUp
@@ -33,13 +34,13 @@ class ClientExchange:
         self._fed_end = False
         """h11 was told that the server closed: what it complains of then is only that something is missing."""
 
-    async def start(self, request: OutgoingRequest) -> ReplyHead:
-        """Sends the request, its body beside the reading where it comes in pieces, and gives the answer's head.
+    async def start(self, request: OutgoingRequest, cookie: HeaderList | None = None) -> ReplyHead:
+        """Sends the request with its Cookie field, its body beside the reading where it comes in pieces; gives the answer's head.
 
         Raises:
             ServerHungUp: there was no answer. What the application failed with is raised instead, if it did.
         """
-        self._send(h11.Request(method=request.method, target=request.target, headers=request.headers))
+        self._send(h11.Request(method=request.method, target=request.target, headers=[*request.headers, *(cookie or ())]))
         if request.expects_continue:
             await self._await_continue()
         if self._pending is None:
@@ -67,6 +68,21 @@ class ClientExchange:
                 self.trailers = Headers(list(event.headers))
             self._failures.check()
         return b""
+
+    def read_ready(self) -> list[bytes]:
+        """The bytes of the body that came already."""
+        pieces: list[bytes] = []
+        if data := self.wire.line.take():
+            self._http.receive_data(data)
+        while not self._ended and self._pending is None:
+            event = self._parsed()
+            if isinstance(event, h11.Data):
+                pieces.append(bytes(event.data))
+            elif event is h11.NEED_DATA:
+                break
+            else:
+                self._pending = event  # the end, which `read` tells
+        return pieces
 
     async def read_all(self, head: ReplyHead) -> Reply:
         """The rest of the answer, as a value."""
@@ -110,29 +126,32 @@ class ClientExchange:
             self._pending = event
 
     async def _final_head(self) -> Any:
-        event, self._pending = self._pending, None
         while True:
-            if event is None:
-                event = await self._next()
+            event = await self._next()
             if not isinstance(event, h11.InformationalResponse):
                 return event
             self._early.append(self._head_of(event))
-            event = None
 
     async def _next(self) -> Any:
         """The next event; `ConnectionClosed` at the end of what the server sent, in order or not."""
-        while True:
-            try:
-                event = self._http.next_event()
-            except h11.RemoteProtocolError as error:
-                if self._fed_end:
-                    return h11.ConnectionClosed()
-                raise ServerBrokeProtocol(f"h11 refuses what the server sent: {error}") from error
-            if event is not h11.NEED_DATA:
-                return event
-            data = await self.wire.receive()
-            self._fed_end = not data
-            self._http.receive_data(data)
+        event, self._pending = self._pending, None
+        while event is None:
+            event = self._parsed()
+            if event is h11.NEED_DATA:
+                event = None
+                data = await self.wire.receive()
+                self._fed_end = not data
+                self._http.receive_data(data)
+        return event
+
+    def _parsed(self) -> Any:
+        """What h11 makes of what it was fed."""
+        try:
+            return self._http.next_event()
+        except h11.RemoteProtocolError as error:
+            if self._fed_end:
+                return h11.ConnectionClosed()
+            raise ServerBrokeProtocol(f"h11 refuses what the server sent: {error}") from error
 
     def _head_of(self, event: Any) -> ReplyHead:
         version = bytes(event.http_version).decode()

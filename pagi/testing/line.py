@@ -10,6 +10,8 @@ from pagi.server.runtime import Runtime
 
 READ_BYTES = 64 * 1024
 """What the server gets at most at once, as from a socket."""
+ABSORBED_BYTES = 64 * 1024
+"""What the client's end holds for a test that does not read, as a kernel does (see `MemoryLine.absorb`)."""
 
 
 class Bell:
@@ -34,7 +36,7 @@ class Bell:
 
 
 class MemoryLine:
-    """Both directions of one connection. What the test has not read counts as buffered; no byte is ever in between."""
+    """Both directions of one connection. What the test has neither read nor `absorb`ed counts as buffered; no byte is ever in between."""
 
     def __init__(self, runtime: Runtime, flow: FlowOptions) -> None:
         self.connection: Connection | None = None
@@ -48,7 +50,7 @@ class MemoryLine:
         self._runtime = runtime
         self._high, self._low = flow.high_water_bytes, flow.low_water_bytes
         self._outgoing: deque[bytes] = deque()
-        self._buffered = self._written = 0
+        self._buffered = self._written = self._absorbed = 0
         self._flushes: deque[tuple[int, Callable[[], None]]] = deque()
         self._closing = False
         self._incoming: deque[bytes] = deque()
@@ -115,6 +117,11 @@ class MemoryLine:
         return bool(self._outgoing) or self._closing
 
     @property
+    def unread(self) -> int:
+        """Bytes that the server wrote and the test has not taken."""
+        return self._buffered + self._absorbed
+
+    @property
     def is_closing(self) -> bool:
         """The server reads no more, and writes no more than it has."""
         return self._closing
@@ -157,10 +164,20 @@ class MemoryLine:
         if most is not None and len(data) > most:
             self._outgoing.append(data[most:])
             data = data[:most]
-        self._buffered -= len(data)
+        absorbed = min(self._absorbed, len(data))
+        self._absorbed -= absorbed
+        self._buffered -= len(data) - absorbed
         if data:
             self._told_read()
         return data
+
+    def absorb(self) -> None:
+        """Takes what the server wrote into the client's own buffer, as far as there is room: the server counts it as sent."""
+        size = min(self._buffered, ABSORBED_BYTES - self._absorbed)
+        if size > 0:
+            self._buffered -= size
+            self._absorbed += size
+            self._told_read()
 
     # ---- inside
 
@@ -197,14 +214,20 @@ class MemoryLine:
         if self.is_gone:
             return
         self.is_gone = self._closing = True
-        self._drop()
+        if error is None and not self._buffered:
+            self._drop_rest()  # a close in order: what the client's end holds may still be read
+        else:
+            self._drop()
         connection, self.connection = self.connection, None
         if connection is not None:
             connection.lost(reason_of(error))
 
     def _drop(self) -> None:
         self._outgoing.clear()
-        self._buffered = 0
+        self._buffered = self._absorbed = 0
+        self._drop_rest()
+
+    def _drop_rest(self) -> None:
         self._flushes.clear()
         self._incoming.clear()
         self.arrived.ring()
@@ -223,12 +246,12 @@ class RawConnection:
     @property
     def is_closed(self) -> bool:
         """The server closed it, and everything it wrote was read; or the test did."""
-        return self.line.is_gone
+        return self.line.is_gone and not self.line.unread
 
     @property
     def unread_bytes(self) -> int:
         """What the server wrote and the test has not read."""
-        return self.line.buffered()
+        return self.line.unread
 
     async def send(self, data: bytes) -> None:
         """Sends bytes and waits until the server has read them: for ever, where it reads no more and does not close.

@@ -8,6 +8,10 @@ import msgspec
 from pagi.http.errors import PagiError
 from pagi.http.headers import Headers
 from pagi.http.media_types import InvalidMediaType, parse_media_type
+from pagi.testing.cookies import read_set_cookie
+
+SHOWN_BYTES = 500
+"""How much of a body an error message shows."""
 
 
 class ServerHungUp(PagiError):
@@ -26,11 +30,24 @@ class ReplyHead:
         self.headers = headers
         self.http_version = http_version
         self.informational: list[ReplyHead] = informational or []
+        self.history: list[Reply] = []
+        """The redirects that were followed to this answer."""
 
     @property
     def status(self) -> int:
         """The status code, by pagi's own word for it."""
         return self.status_code
+
+    @property
+    def is_success(self) -> bool:
+        """The status is within 200 to 299."""
+        return 200 <= self.status_code < 300
+
+    @property
+    def cookies(self) -> dict[str, str]:
+        """What this answer sets, by name; a cookie it deletes is there with its last value, mostly empty."""
+        read = [read_set_cookie(field) for field in self.headers.get_all("set-cookie")]
+        return {cookie.name: cookie.value for cookie in read if cookie is not None}
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.status_code} {self.headers.get('content-type', 'without content-type')}>"
@@ -41,6 +58,7 @@ class Reply(ReplyHead):
 
     def __init__(self, head: ReplyHead, content: bytes, *, is_complete: bool, trailers: Headers) -> None:
         super().__init__(head.status_code, head.headers, head.http_version, head.informational)
+        self.history = head.history
         self.content = content
         self.is_complete = is_complete
         """False where the server cut the answer short."""
@@ -59,9 +77,22 @@ class Reply(ReplyHead):
         """The body read as JSON.
 
         Raises:
-            msgspec.DecodeError: it is not.
+            NotJSON: it is not.
         """
-        return msgspec.json.decode(self.content)
+        try:
+            return msgspec.json.decode(self.content)
+        except msgspec.DecodeError as error:
+            raise NotJSON(self, error) from error
+
+
+class NotJSON(PagiError, msgspec.DecodeError):
+    """Raised when an answer was to be read as JSON and is not."""
+
+    def __init__(self, reply: Reply, error: msgspec.DecodeError) -> None:
+        kind = reply.headers.get("content-type", "no content-type")
+        start = f"{reply.content[:SHOWN_BYTES]!r}{' ...' if len(reply.content) > SHOWN_BYTES else ''}"
+        super().__init__(f"the answer is no JSON ({error}): {reply.status_code}, {kind}, {len(reply.content)} bytes: {start}")
+        self.reply = reply
 
 
 class BodySource(Protocol):
@@ -94,6 +125,7 @@ class StreamedReply(ReplyHead):
 
     def __init__(self, head: ReplyHead, source: BodySource) -> None:
         super().__init__(head.status_code, head.headers, head.http_version, head.informational)
+        self.history = head.history
         self._source = source
 
     @property

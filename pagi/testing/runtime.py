@@ -3,6 +3,7 @@
 import asyncio
 import contextvars
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeAlias
 
 import anyio
@@ -119,6 +120,10 @@ class HostedRuntime:
         timer = HostedTimer(deadline, fn)
         self.spawn(timer.run)
         return timer
+
+    def following(self) -> AbstractContextManager[None]:
+        """While the block runs, the clock goes with the loop's: nothing to do where it is the loop's."""
+        return nullcontext()
 
     def close(self) -> None:
         pass  # no task is kept ready here

@@ -58,6 +58,12 @@ class ServiceUnderTest(Service):
         super().forget(connection)
         self._forgotten.ring()
 
+    def begin_sweeps(self) -> None:
+        """Sweeps now, and counts the next ones from now on: a deadline that begins now is met on time, not up to a sweep later."""
+        self._sweep(self.runtime.now())
+        self._sweeper.stop()
+        self._sweeper.start()
+
     async def gone(self, connection: Member) -> None:
         """Waits until the connection is lost and its last exchange is over."""
         while connection in self.connections:

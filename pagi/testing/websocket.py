@@ -1,5 +1,6 @@
 """The client's side of one WebSocket, on wsproto: what the server wrote is read by a library that is not ours."""
 
+from collections import deque
 from collections.abc import Sequence
 from typing import Any, Self
 
@@ -26,23 +27,26 @@ from pagi.gateway.types import HeaderList
 from pagi.http.errors import PagiError
 from pagi.http.headers import Headers
 from pagi.testing.line import RawConnection
-from pagi.testing.reply import ServerBrokeProtocol, ServerHungUp
+from pagi.testing.reply import Reply, ReplyHead, ServerBrokeProtocol, ServerHungUp
 from pagi.testing.served import Failures
 
 NO_CLOSE = 1006
 """The session ended without a Close (RFC 6455 section 7.4.1)."""
 CLOSE_SECONDS = 1.0
 """How long the server may take to answer our Close."""
+MOST_AHEAD = 32
+"""Frames read before the test asks for them, while the clock is advanced. More wait in the line's own buffer."""
 
 
 class WebSocketDenied(PagiError):
     """Raised when the handshake got an ordinary answer instead of a session."""
 
-    def __init__(self, status: int, headers: Headers, body: bytes) -> None:
-        super().__init__(f"the handshake was denied with {status}: {body[:200]!r}")
-        self.status = status
-        self.headers = headers
-        self.body = body
+    def __init__(self, reply: Reply) -> None:
+        super().__init__(f"the handshake was denied with {reply.status_code}: {reply.content[:200]!r}")
+        self.reply = reply
+        self.status = reply.status_code
+        self.headers = reply.headers
+        self.body = reply.content
 
 
 class WebSocketClosed(PagiError):
@@ -59,12 +63,12 @@ class UnexpectedMessage(PagiError):
 
 
 class WebSocketSession:
-    """An open WebSocket. Pings are answered while the test receives, as by a client that has one task.
+    """An open WebSocket. Pings are answered while the test receives or advances the clock; `answers_pings=False` plays a dead client.
 
     `async for` gives the messages until the server closes.
     """
 
-    def __init__(self, wire: RawConnection, failures: Failures) -> None:
+    def __init__(self, wire: RawConnection, failures: Failures, *, answers_pings: bool = True) -> None:
         self.wire = wire
         self.subprotocol: str | None = None
         """What the server chose, if anything."""
@@ -72,8 +76,13 @@ class WebSocketSession:
         """The fields of the answer that opened the session, those of the handshake itself left out."""
         self.closed: WebSocketClosed | None = None
         """How the session ended; None while it is open."""
+        self.pings = 0
+        """How many pings came so far."""
         self._failures = failures
         self._frames = wsproto.WSConnection(wsproto.ConnectionType.CLIENT)
+        self._answers_pings = answers_pings
+        self._ahead: deque[Event | ServerBrokeProtocol] = deque()
+        self._is_reading = False
         self._parts: list[Any] = []
 
     async def start(self, host: str, target: str, subprotocols: Sequence[str], headers: HeaderList, *, deflate: bool) -> None:
@@ -100,7 +109,8 @@ class WebSocketSession:
                 body += bytes(rest.data)
             rest = None if isinstance(rest, RejectData) and rest.body_finished else await self._next()
         self._failures.check()
-        raise WebSocketDenied(event.status_code, Headers([(bytes(name), bytes(value)) for name, value in event.headers]), body)
+        head = ReplyHead(event.status_code, Headers([(bytes(name), bytes(value)) for name, value in event.headers]), "1.1")
+        raise WebSocketDenied(Reply(head, body, is_complete=True, trailers=Headers()))
 
     async def receive(self) -> str | bytes:
         """The next message.
@@ -110,16 +120,12 @@ class WebSocketSession:
         """
         while self.closed is None:
             event = await self._next()
-            if isinstance(event, Ping):
-                self._send(event.response())
-            elif isinstance(event, TextMessage | BytesMessage):
+            if isinstance(event, TextMessage | BytesMessage):
                 self._parts.append(event.data)
                 if event.message_finished:
                     parts, self._parts = self._parts, []
                     return "".join(parts) if isinstance(event, TextMessage) else b"".join(map(bytes, parts))
             elif isinstance(event, CloseConnection):
-                if self._frames.state is ConnectionState.REMOTE_CLOSING:
-                    self._send(event.response())
                 self.closed = WebSocketClosed(event.code, event.reason or "")
             elif event is None:
                 self.closed = WebSocketClosed(NO_CLOSE, "")
@@ -214,15 +220,50 @@ class WebSocketSession:
     def _send(self, event: Event) -> None:
         self.wire.line.put(self._frames.send(event))
 
+    def tend(self) -> None:
+        """Answers what asks for an answer, as a client does whose test is busy with the clock; messages wait for `receive`."""
+        if self._is_reading or len(self._ahead) >= MOST_AHEAD:
+            return
+        if data := self.wire.line.take():
+            try:
+                self._frames.receive_data(data)
+                self._ahead += [event for event in self._frames.events() if not self._answered(event)]
+            except RemoteProtocolError as error:
+                self._ahead.append(_broken(error))
+
+    def _answered(self, event: Event) -> bool:
+        """Answers a ping or a Close. Returns whether there is nothing more to it."""
+        if isinstance(event, Ping):
+            self.pings += 1
+            if self._answers_pings:
+                self._send(event.response())
+            return True
+        if isinstance(event, CloseConnection) and self._frames.state is ConnectionState.REMOTE_CLOSING:
+            self._send(event.response())
+        return False
+
     async def _next(self) -> Event | None:
-        """The next event; None where the connection ended without one."""
+        """The next event that is no ping; None where the connection ended without one."""
         while True:
+            if self._ahead:
+                ahead = self._ahead.popleft()
+                if isinstance(ahead, ServerBrokeProtocol):
+                    raise ahead
+                return ahead
             try:
                 for event in self._frames.events():
-                    return event
+                    if not self._answered(event):
+                        return event
+                self._is_reading = True
                 data = await self.wire.receive()
                 if not data:
                     return None
                 self._frames.receive_data(data)
             except RemoteProtocolError as error:
-                raise ServerBrokeProtocol(f"wsproto refuses what the server sent: {error}") from error
+                raise _broken(error) from error
+            finally:
+                self._is_reading = False
+
+
+def _broken(error: RemoteProtocolError) -> ServerBrokeProtocol:
+    return ServerBrokeProtocol(f"wsproto refuses what the server sent: {error}")

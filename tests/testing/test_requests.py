@@ -4,12 +4,13 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import anyio
+import msgspec
 import pytest
 
 from pagi.gateway.types import Receive, Scope, Send
 from pagi.http.errors import ConfigError
 from pagi.server.options import FlowOptions
-from pagi.testing import ServerHungUp, TestClient
+from pagi.testing import NotJSON, ServerHungUp, TestClient
 from tests.testing.apps import answer, body_of, describe, endless
 
 pytestmark = pytest.mark.anyio
@@ -68,10 +69,47 @@ async def test_a_body_in_pieces_goes_out_in_chunks() -> None:
     assert ["transfer-encoding", "chunked"] in told["headers"]
 
 
+async def test_pieces_need_not_be_async() -> None:
+    async with TestClient(describe) as client:
+        assert (await client.put("/", content=[b"one ", b"two"])).json()["body"] == "one two"
+        assert (await client.put("/", content=(piece for piece in (b"one ", b"two")))).json()["body"] == "one two"
+
+
+async def test_values_that_are_no_text_are_written_as_forms_write_them() -> None:
+    async with TestClient(describe) as client:
+        told = (await client.post("/", params={"a": True, "b": [False, 1.5]}, data={"c": None})).json()
+    assert (told["query"], told["body"]) == ("a=true&b=false&b=1.5", "c=")
+
+
+async def test_fields_of_the_client_go_with_every_request() -> None:
+    async with TestClient(describe, headers={"X-Tag": "7", "accept": "text/html", "content-type": "text/x"}) as client:
+        told = dict((await client.get("/")).json()["headers"])
+        assert (told["x-tag"], told["accept"], told["content-type"]) == ("7", "text/html", "text/x")
+        told = dict((await client.post("/", json=1, headers={"X-Tag": "8"})).json()["headers"])
+        assert (told["x-tag"], told["accept"], told["content-type"]) == ("8", "text/html", "application/json")
+        told = dict((await client.get("/", headers={"Host": "other"})).json()["headers"])
+        assert told["host"] == "other"
+
+
+async def test_an_answer_that_is_no_json_says_what_it_is() -> None:
+    async def page(scope: Scope, receive: Receive, send: Send) -> None:
+        await answer(send, 404, b"<h1>lost</h1>" + b"x" * 1000, b"text/html")
+
+    async with TestClient(page, lifespan="off") as client:
+        reply = await client.get("/")
+        with pytest.raises(NotJSON, match=r"404, text/html, 1013 bytes: b'<h1>lost</h1>.*\.\.\.") as caught:
+            reply.json()
+        assert caught.value.reply is reply
+        with pytest.raises(msgspec.DecodeError):
+            reply.json()
+
+
 async def test_two_bodies_are_refused() -> None:
     async with TestClient(describe) as client:
         with pytest.raises(ConfigError, match="one body"):
             await client.post("/", json=1, content=b"1")
+        with pytest.raises(ConfigError, match="one body"):
+            await client.post("/", content=b"1", files={"a": b"1"})
 
 
 @pytest.mark.parametrize("method", ["get", "post", "put", "patch", "delete", "options"])

@@ -34,6 +34,40 @@ async def test_the_handshake_is_the_tests() -> None:
             assert ws.subprotocol is None
 
 
+async def test_fields_of_the_client_and_of_the_test_go_with_the_handshake() -> None:
+    told: dict[str, str] = {}
+
+    @pagi.gateway.app
+    async def listens(scope: Any, receive: Any, send: Any) -> None:
+        told.update((name.decode(), value.decode()) for name, value in scope["headers"])
+        await receive()
+        await send({"type": "websocket.accept"})
+
+    async with TestClient(listens, lifespan="off", headers={"x-tag": "7", "origin": "http://a"}) as client:
+        async with client.websocket("/", headers={"Host": "other", "Origin": "http://b"}):
+            pass
+    assert (told["x-tag"], told["origin"], told["host"]) == ("7", "http://b", "other")
+
+
+async def test_pings_are_answered_while_the_test_receives() -> None:
+    @pagi.gateway.app
+    async def late(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        await anyio.sleep(0.2)
+        await send({"type": "websocket.send", "text": "late"})
+        await receive()
+
+    async with TestClient(late, lifespan="off", ws_ping_interval_seconds=0.05, ws_ping_timeout_seconds=0.1) as client:
+        async with client.websocket("/") as ws:
+            assert await ws.receive() == "late"
+            assert ws.pings >= 2
+        async with client.websocket("/", answer_pings=False) as ws:
+            with pytest.raises(WebSocketClosed) as closed:
+                await ws.receive()
+            assert closed.value.code == 1006
+
+
 async def test_a_denial_is_an_answer() -> None:
     async with TestClient(echo) as client:
         with pytest.raises(WebSocketDenied) as denied:

@@ -332,7 +332,7 @@ class WebSocketExchange(Exchange):
         carrier = self.carrier
         unanswered = self._unanswered_since
         if unanswered is not None:
-            if carrier.last_read > unanswered or carrier.reading_paused:
+            if carrier.last_read >= unanswered or carrier.reading_paused:  # a clock that stands still shows both at once
                 self._unanswered_since = None
             elif self._ping_timeout and now - unanswered >= self._ping_timeout:
                 carrier.abort(self)
