@@ -1,6 +1,6 @@
 """The App: routers, middleware and lifespan made into one callable that any ASGI server can serve."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal, cast
 
 import anyio
@@ -22,6 +22,8 @@ from pagi.gateway.marker import Marker
 from pagi.gateway.types import ASGIApp, Receive, Scope, Send
 from pagi.http.errors import AppError, ConfigError
 from pagi.lifespan import Lifespan, run_lifespan
+from pagi.routing.converters import Converter
+from pagi.routing.table import TrailingSlash
 
 CONTEXTS: dict[Kind, type[Context[Any]]] = {"http": HTTPContext, "websocket": WebSocketContext, "sse": SSEContext}
 
@@ -61,6 +63,7 @@ class App(Router):
         origins: from where browsers may open WebSockets besides the request's own host; `"*"` for anywhere.
         lifespan: an async context manager function that takes the app; the mapping it yields is `ctx.state`.
         threads: how many plain `def` handlers may run at once.
+        trailing_slash, converters, namespace: see `Router`.
     """
 
     def __init__(
@@ -74,8 +77,13 @@ class App(Router):
         origins: Sequence[str] | AnyOrigin = (),
         lifespan: Lifespan | None = None,
         threads: int = DEFAULT_THREADS,
+        trailing_slash: TrailingSlash | None = None,
+        converters: Mapping[str, Converter] | None = None,
+        namespace: str = "",
     ) -> None:
-        super().__init__(prefix, middleware=middleware, routers=routers)
+        super().__init__(
+            prefix, middleware=middleware, routers=routers, trailing_slash=trailing_slash, converters=converters, namespace=namespace
+        )
         if isinstance(origins, str) and origins != "*":
             raise ConfigError(f'origins is a list or "*"; write [{origins!r}]')
         self._asgi_middleware = tuple(asgi_middleware)

@@ -8,8 +8,9 @@ from pagi.context.http import HTTPContext
 from pagi.context.next import KINDS, Kind, Layer, Middleware
 from pagi.edge import serve_cancellable, serve_http, serve_session
 from pagi.endpoints.http import Threads, http_layer, streams
-from pagi.endpoints.matching import ALLOW, allow_field, not_acceptable
+from pagi.endpoints.matching import ALLOW, LOCATION, allow_field, not_acceptable
 from pagi.endpoints.mounted import foreign_layer, pagi_layer
+from pagi.endpoints.place import Place
 from pagi.endpoints.route import Mount, Route
 from pagi.endpoints.router import Included, Router
 from pagi.endpoints.site import MountPoint, Serve, Site, Target
@@ -20,24 +21,28 @@ from pagi.gateway.marker import is_pagi
 from pagi.gateway.types import AnyApp
 from pagi.http.errors import ConfigError
 from pagi.messages.problems import problem
-from pagi.messages.response import Response
+from pagi.messages.response import Redirect, Response
 from pagi.middleware.chain import fuse
 from pagi.middleware.kinds import ContextClasses, UnguardedRoute, kinds_of
-from pagi.routing.patterns import parse_pattern
+from pagi.routing.patterns import Pattern
+from pagi.routing.prefixes import check_reachable
 from pagi.routing.table import Leaf
 
 _SERVE: dict[Kind, Serve] = {"http": serve_http, "websocket": serve_session, "sse": serve_session}
 
+_KNOWN_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
+"""What RFC 9110 section 9.3 and RFC 5789 define."""
 
-def build_site(root: Router, contexts: ContextClasses, threads: Threads) -> Site:
-    """Compiles everything that `root` reaches.
+
+def build_site(root: Router, contexts: ContextClasses, threads: Threads, mounted_at: Pattern | None = None) -> Site:
+    """Compiles everything that `root` reaches. The parameters of the prefix it is `mounted_at` are its handlers' parameters too.
 
     Raises:
         ConfigError: anything that could not work while serving: paths, names, signatures, middleware.
     """
     site = Site(contexts)
-    builder = _Builder(site, threads)
-    builder.take(root, "", ())
+    builder = _Builder(site, threads, mounted_at)
+    builder.take(root, Place().inside(root.full_prefix, root.path_options), ())
     builder.finish(root.layers)
     return site
 
@@ -45,87 +50,105 @@ def build_site(root: Router, contexts: ContextClasses, threads: Threads) -> Site
 class _Builder:
     """What is known while one site is compiled."""
 
-    def __init__(self, site: Site, threads: Threads) -> None:
+    def __init__(self, site: Site, threads: Threads, mounted_at: Pattern | None) -> None:
         self.site = site
         self.threads = threads
-        self.owners: dict[str, tuple[Middleware, ...]] = {}
+        self.mounted_at = mounted_at
+        self.owners: dict[Leaf[Target], tuple[Middleware, ...]] = {}
         """The router-level layers of the first route under each pattern."""
+        self.routes: list[tuple[Pattern, Kind, str]] = []
+        self.mounts: list[tuple[Pattern | None, str]] = []
+        """What was registered, with its label."""
 
-    def take(self, router: Router, prefix: str, outer: tuple[Middleware, ...]) -> None:
-        """Everything of `router`, flattened."""
+    def take(self, router: Router, place: Place, outer: tuple[Middleware, ...]) -> None:
+        """Everything of `router`, flattened. `place` is the one inside of it."""
         router.mark_built()
-        prefix += router.full_prefix
         layers = (*outer, *router.layers)
         for entry in router.entries:
             if isinstance(entry, Included):
-                self.take(entry.router, prefix + entry.prefix, layers)
+                inside = place.below(entry.prefix).inside(entry.router.full_prefix, entry.router.path_options, entry.namespace)
+                self.take(entry.router, inside, layers)
             elif isinstance(entry, Route):
-                self.route(entry, prefix, layers)
+                self.route(entry, place, layers)
             else:
-                self.mount(entry, prefix, layers)
+                self.mount(entry, place, layers)
 
-    def route(self, route: Route, prefix: str, owner: tuple[Middleware, ...]) -> None:
+    def route(self, route: Route, place: Place, owner: tuple[Middleware, ...]) -> None:
         """One handler."""
-        path = prefix + route.path if route.path != "/" or not prefix else prefix
-        pattern = parse_pattern(path)
-        label = f"{route.kind} {path} ({name_of(route.handler)})"
+        pattern = place.pattern(route.path)
+        whole = pattern.under(self.mounted_at)
+        label = f"{route.kind} {pattern.text} ({name_of(route.handler)})"
         layers = (*owner, *route.middleware)
         self.check(layers, route.kind, label)
         site = self.site
         site.kinds.add(route.kind)
         if route.kind == "http":
-            inner = http_layer(route.handler, pattern, site.encode, self.threads)
+            inner = http_layer(route.handler, whole, site.encode, self.threads)
         elif route.kind == "websocket":
-            inner = websocket_layer(route.handler, pattern)
+            inner = websocket_layer(route.handler, whole)
         else:
-            inner = sse_layer(route.handler, pattern, route.options)
+            inner = sse_layer(route.handler, whole, route.options)
         serve = _SERVE[route.kind]
         if route.kind == "http" and (route.options.cancel_on_disconnect or streams(route.handler)):
             serve = serve_cancellable
-        target = Target(route.kind, site.contexts[route.kind], pattern.text, self.fused(layers, inner, route.kind), serve)
-        for method in route.methods or ("",):
-            leaf = site.table.add(pattern, route.kind, method, target)
-            self.owners.setdefault(leaf.pattern.text, owner)
+        target = Target(route.kind, site.contexts[route.kind], whole.text, self.fused(layers, inner, route.kind), serve)
+        for method in dict.fromkeys(route.methods or ("",)):
+            leaf = site.table.add(pattern, route.kind, method, target, label, place.slash)
+            self.owners.setdefault(leaf, owner)
+        self.routes.append((pattern, route.kind, label))
         if route.name is not None:
-            site.names.add(route.name, pattern)
+            site.names.add(place.name(route.name, label), pattern, label)
 
-    def mount(self, mount: Mount, prefix: str, owner: tuple[Middleware, ...]) -> None:
+    def mount(self, mount: Mount, place: Place, owner: tuple[Middleware, ...]) -> None:
         """One application under a prefix."""
-        full = prefix + mount.prefix
+        full = place.prefix + mount.prefix
+        prefix = place.below(mount.prefix).pattern("") if full else None
+        whole = prefix.under(self.mounted_at) if prefix else self.mounted_at
         layers = (*owner, *mount.middleware)
         inner: Site | None = None
         # An app that cannot be entered settles the kind itself: its streams begin inside, out here they are http.
         speaks_sse = is_pagi(mount.app) and not isinstance(mount.app, Router)
         if isinstance(mount.app, Router) and mount.app.is_enterable:
-            inner = build_site(mount.app, self.site.contexts, self.threads)
+            inner = build_site(mount.app, self.site.contexts, self.threads, whole)
             kinds = frozenset(inner.kinds)
         elif callable(mount.app):
             kinds = frozenset[Kind](KINDS if speaks_sse else ("http", "websocket"))
         else:
             raise ConfigError(f"mount {full}: an application is async (scope, receive, send), or a Router; got {mount.app!r}")
-        label = f"the application mounted at {full or '/'}"
+        label = f"the application mounted at {full or '/'} ({name_of(mount.app)})"
         for kind in sorted(kinds):
             self.check(layers, kind, label)
         self.site.kinds |= kinds
         targets: dict[Kind, Target] = {}
-        served = pagi_layer if inner is not None else foreign_layer(cast("AnyApp", mount.app), full, speaks_sse)
+        served = pagi_layer if inner is not None else foreign_layer(cast("AnyApp", mount.app), prefix, speaks_sse)
         for kind in KINDS:
             run = self.fused(self.serving(layers, kind), served, kind)
-            targets[kind] = Target(kind, self.site.contexts[kind], f"{full}/{{rest:path}}", run, _SERVE[kind])
-        self.site.add_mount(MountPoint(full, targets, inner, speaks_sse))
+            text = f"{whole.text if whole else ''}/{{rest:path}}"
+            targets[kind] = Target(kind, self.site.contexts[kind], text, run, _SERVE[kind])
+        self.site.mounts.add(prefix, MountPoint(targets, inner, speaks_sse), label)
+        self.mounts.append((prefix, label))
+        if mount.name is not None:
+            name = place.name(mount.name, label)
+            if inner is not None:
+                self.site.names.mount(name, prefix, inner.names)
+            else:
+                self.site.names.add(name, place.below(mount.prefix).pattern("/{path:path}"), label)
 
     def finish(self, layers: tuple[Middleware, ...]) -> None:
         """What answers where no handler does: other methods, OPTIONS, and paths that lead nowhere."""
+        check_reachable(self.mounts, self.routes)
+        methods = _KNOWN_METHODS.union(*(leaf.methods for leaf in self.site.table.leaves()))
         for leaf in self.site.table.leaves():
-            self.other(leaf, self.owners[leaf.pattern.text])
+            self.other(leaf, self.owners[leaf], methods)
         unrouted: tuple[Kind, ...] = ("http", "websocket")
         for kind in unrouted:
             run = self.fused(self.serving(layers, kind), _not_found, kind)
             self.site.missing[kind] = Target(kind, self.site.contexts[kind], "", run, _SERVE[kind])
-
+        run = self.fused(self.serving(layers, "http"), _elsewhere, "http")
+        self.site.elsewhere = Target("http", self.site.contexts["http"], "", run, serve_http)
         self.site.forbidden = Target("websocket", self.site.contexts["websocket"], "", _foreign_origin, serve_session)
 
-    def other(self, leaf: Leaf[Target], layers: tuple[Middleware, ...]) -> None:
+    def other(self, leaf: Leaf[Target], layers: tuple[Middleware, ...], known: frozenset[str]) -> None:
         """HEAD by GET, and the automatic answers of one path."""
         if "GET" in leaf.http:
             leaf.http.setdefault("HEAD", leaf.http["GET"])
@@ -133,7 +156,7 @@ class _Builder:
         around = self.serving(layers, "http")
         context_class = self.site.contexts["http"]
         if leaf.methods:
-            run = self.fused(around, _other_methods(allow_field(leaf.methods)), "http")
+            run = self.fused(around, _other_methods(allow_field(leaf.methods), known), "http")
             leaf.other = Target("http", context_class, leaf.pattern.text, run, serve_http)
         if leaf.sse:
             run = self.fused(around, _unacceptable, "http")
@@ -165,6 +188,10 @@ async def _not_found(ctx: Context[Any]) -> Response:
     return problem(404)
 
 
+async def _elsewhere(ctx: HTTPContext[Any]) -> Response:
+    return Redirect(ctx.scope[LOCATION], status=308)
+
+
 async def _foreign_origin(ctx: Context[Any]) -> Response:
     return problem(403, "WebSockets may not be opened from this origin")
 
@@ -173,13 +200,15 @@ async def _unacceptable(ctx: Context[Any]) -> Response:
     return not_acceptable()
 
 
-def _other_methods(own: str) -> Layer:
-    """OPTIONS says what there is, everything else is 405 (RFC 9110 sections 9.3.7 and 15.5.6)."""
+def _other_methods(own: str, known: frozenset[str]) -> Layer:
+    """OPTIONS says what there is, another method is 405, and one that nobody knows 501 (RFC 9110 sections 9.1 and 9.3.7)."""
 
     async def layer(ctx: HTTPContext[Any]) -> Response:
         allow: str = ctx.scope.get(ALLOW, own)
         if ctx.method == "OPTIONS":
             return Response(status=204, headers={"allow": allow})
+        if ctx.method not in known:
+            return problem(501, "this method is not known here")
         return problem(405, f"{ctx.method} is not served here; {allow} are", {"allow": allow})
 
     return layer

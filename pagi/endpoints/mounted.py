@@ -5,11 +5,12 @@ from typing import Any
 from pagi.context.context import Context
 from pagi.context.next import Layer
 from pagi.endpoints.http import check_first
-from pagi.endpoints.matching import INNER, InnerMatch
+from pagi.endpoints.matching import INNER, InnerMatch, route_path
 from pagi.gateway.asgi import plain_scope
 from pagi.gateway.types import AnyApp
 from pagi.http.errors import AppError
 from pagi.messages.response import Response, SentResponse
+from pagi.routing.patterns import Pattern
 
 
 class NoAnswer(AppError):
@@ -31,12 +32,14 @@ async def pagi_layer(ctx: Context[Any]) -> Response:
         ctx.scope[INNER] = found
 
 
-def foreign_layer(app: AnyApp, prefix: str, speaks_sse: bool) -> Layer:
+def foreign_layer(app: AnyApp, prefix: Pattern | None, speaks_sse: bool) -> Layer:
     """Runs a plain ASGI application. What it sends leaves at once, with the hooks run on its head."""
+    end = len(prefix.segments) + 1 if prefix else 1
 
     async def layer(ctx: Context[Any]) -> Response:
         check_first(ctx)
-        scope = {**ctx.scope, "root_path": (ctx.scope.get("root_path") or "").rstrip("/") + prefix}
+        root_path = (ctx.scope.get("root_path") or "").rstrip("/") + "/".join(route_path(ctx.scope).split("/")[:end])
+        scope = {**ctx.scope, "root_path": root_path}
         receive = ctx.receive
         if not speaks_sse:
             plain, receive = plain_scope(scope, receive)

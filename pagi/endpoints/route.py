@@ -39,4 +39,5 @@ class Mount:
 
     prefix: str
     app: Any
+    name: str | None = None
     middleware: tuple[Middleware, ...] = ()

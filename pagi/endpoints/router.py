@@ -1,12 +1,15 @@
 """Routers: where handlers, other routers and whole applications are registered. The app compiles them once."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Self, TypeVar
 
 from pagi.context.next import Kind, Middleware
+from pagi.endpoints.place import PathOptions
 from pagi.endpoints.route import Mount, Route, RouteOptions
 from pagi.gateway.types import AnyApp
 from pagi.http.errors import ConfigError
+from pagi.routing.converters import Converter
+from pagi.routing.table import TrailingSlash
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -21,11 +24,25 @@ class Router:
     """A table of handlers under one prefix, with middleware around all of them.
 
     What is registered here is seen by the app when it is built, wherever this router was included before.
+
+    Args:
+        prefix: stands before every path.
+        middleware: around everything here, the first one outermost.
+        routers: included, in order.
+        trailing_slash: what becomes of a path that a route here matches but for a slash at its end. `"redirect"` sends the
+            client to the other one, `"strict"` does not know it, `"ignore"` serves it. WebSockets are never redirected: they
+            match both ways, unless it is strict. None: as the router around this one says; an app redirects.
+        converters: kinds of path parameters by name, for this router and all that it includes.
+        namespace: stands before the names of the routes here, with a colon.
     """
 
     prefix: ClassVar[str] = ""
+    trailing_slash: ClassVar[TrailingSlash | None] = None
+    converters: ClassVar[Mapping[str, Converter]] = {}
+    namespace: ClassVar[str] = ""
 
     _prefix: str
+    _path_options: PathOptions
     _middleware: tuple[Middleware, ...]
     _entries: list["Route | Mount | Included"]
     _is_built: bool
@@ -33,14 +50,26 @@ class Router:
     def __new__(cls, *_: Any, **__: Any) -> Self:
         self = super().__new__(cls)
         self._prefix = _checked_prefix(cls.prefix)
+        self._path_options = PathOptions(trailing_slash=cls.trailing_slash, converters=cls.converters, namespace=cls.namespace)
         self._middleware = ()
         self._entries = []
         self._is_built = False
         return self
 
-    def __init__(self, prefix: str = "", *, middleware: Sequence[Middleware] = (), routers: Sequence["Router"] = ()) -> None:
+    def __init__(
+        self,
+        prefix: str = "",
+        *,
+        middleware: Sequence[Middleware] = (),
+        routers: Sequence["Router"] = (),
+        trailing_slash: TrailingSlash | None = None,
+        converters: Mapping[str, Converter] | None = None,
+        namespace: str = "",
+    ) -> None:
         if prefix:
             self._prefix = _checked_prefix(prefix)
+        own = PathOptions(trailing_slash=trailing_slash, converters=converters or {}, namespace=namespace)
+        self._path_options = own.over(self._path_options)
         self._middleware = _checked_middleware(middleware)
         for router in routers:
             self.include(router)
@@ -140,22 +169,26 @@ class Router:
 
     # ---- other routers and applications
 
-    def include(self, router: "Router", prefix: str = "") -> None:
+    def include(self, router: "Router", prefix: str = "", *, namespace: str | None = None) -> None:
         """Takes over all of `router`, under its own prefix and this one; its middleware stays around its own handlers.
+
+        With a `namespace`, in place of its own, its names become `namespace:name`.
 
         Raises:
             ConfigError: the router would include itself.
         """
         if router is self or _reaches(router, self):
             raise ConfigError(f"{router!r} cannot be included in itself")
-        self._append(Included(router, _checked_prefix(prefix)))
+        self._append(Included(router, _checked_prefix(prefix), namespace))
 
-    def mount(self, prefix: str, app: "AnyApp | Router", *, middleware: Sequence[Middleware] = ()) -> None:
+    def mount(self, prefix: str, app: "AnyApp | Router", *, name: str | None = None, middleware: Sequence[Middleware] = ()) -> None:
         """Hands everything under `prefix` to another application, pagi or plain ASGI.
 
-        It finds the prefix moved from what it routes on into `root_path`; `path` stays whole, as ASGI says.
+        It finds the prefix moved from what it routes on into `root_path`; `path` stays whole, as ASGI says. Parameters of the
+        prefix stand beside those of the routes inside, and in `scope["path_params"]`. With a `name`, `url_for` knows the
+        routes of a pagi app as `name:route`, and any other app as `name` with the rest of the path as `path`.
         """
-        self._append(Mount(prefix=_checked_prefix(prefix), app=app, middleware=_checked_middleware(middleware)))
+        self._append(Mount(prefix=_checked_prefix(prefix), app=app, name=name, middleware=_checked_middleware(middleware)))
 
     # ---- what the build reads
 
@@ -163,6 +196,11 @@ class Router:
     def full_prefix(self) -> str:
         """What stands before every path of this router."""
         return self._prefix
+
+    @property
+    def path_options(self) -> PathOptions:
+        """What this router says about its paths, beside the prefix."""
+        return self._path_options
 
     @property
     def layers(self) -> tuple[Middleware, ...]:
@@ -219,11 +257,12 @@ class Router:
 class Included:
     """A router taken over by another."""
 
-    __slots__ = ("prefix", "router")
+    __slots__ = ("namespace", "prefix", "router")
 
-    def __init__(self, router: Router, prefix: str) -> None:
+    def __init__(self, router: Router, prefix: str, namespace: str | None = None) -> None:
         self.router = router
         self.prefix = prefix
+        self.namespace = namespace
 
 
 def _reaches(start: Router, goal: Router) -> bool:
