@@ -152,7 +152,8 @@ class _Builder:
         """HEAD by GET, and the automatic answers of one path."""
         if "GET" in leaf.http:
             leaf.http.setdefault("HEAD", leaf.http["GET"])
-        leaf.plain = {method: target for method, target in leaf.http.items() if method not in leaf.sse}
+        if not self.site.mounts.may_precede(leaf.exactness):
+            leaf.plain = {method: target for method, target in leaf.http.items() if method not in leaf.sse}
         around = self.serving(layers, "http")
         context_class = self.site.contexts["http"]
         if leaf.methods:

@@ -39,6 +39,7 @@ class Prefixes(Generic[T]):
     def __init__(self) -> None:
         self._table: Table[tuple[T, tuple[int, ...]]] = Table()
         self._labels: dict[str, str] = {}
+        self._exactness: list[tuple[int, ...]] = []
 
     def __bool__(self) -> bool:
         return bool(self._labels)
@@ -58,10 +59,15 @@ class Prefixes(Generic[T]):
             raise DuplicateMount(prefix.text, self._labels[prefix.language], label)
         self._labels[prefix.language] = label
         found = (value, (*exactness, MOUNTED))
+        self._exactness.append(found[1])
         if prefix.segments:
             self._table.add(prefix, "http", "", found)
         below = Pattern(prefix.text + "/{:path}", (*prefix.segments, (_REST,)), (*prefix.parameters, _REST))
         self._table.add(below, "http", "", found)
+
+    def may_precede(self, exactness: tuple[int, ...]) -> bool:
+        """Some prefix says more than a pattern of that exactness, so it has to be asked first."""
+        return any(exactness > each for each in self._exactness)
 
     def find(self, path: str) -> tuple[T, tuple[int, ...], dict[str, Any], str] | None:
         """What is mounted above `path`: its exactness, the prefix's parameters, and the text of the prefix."""

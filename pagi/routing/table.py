@@ -44,7 +44,7 @@ class Leaf(Generic[T]):
         self.sse: dict[str, T] = {}
         self.websocket: T | None = None
         self.plain: dict[str, T] = {}
-        """The part of `http` for which no Accept header matters: the method has no sse target."""
+        """The part of `http` for which neither an Accept header nor a mount matters: the method has no sse target."""
         self.other: T | None = None
         """What answers the methods that are not served, and OPTIONS."""
         self.unacceptable: T | None = None

@@ -124,7 +124,8 @@ def test_a_slow_expression_fails_the_build_with_its_path() -> None:
 
 
 @pytest.mark.anyio
-async def test_a_rest_of_the_path_says_less_than_a_mount_and_a_route_inside_of_it_more() -> None:
+@pytest.mark.parametrize("own", [[], ["/static/own/{x}"]])
+async def test_a_rest_of_the_path_says_less_than_a_mount_and_a_route_inside_of_it_more(own: list[str]) -> None:
     async def show(ctx: HTTPContext) -> str:
         return "route"
 
@@ -134,8 +135,9 @@ async def test_a_rest_of_the_path_says_less_than_a_mount_and_a_route_inside_of_i
 
     app = App()
     app.mount("/static", mounted)
-    for path in ("/{user}/{repo}", "/{rest:path}", "/static/own/{x}"):
+    for path in ("/{user}/{repo}", "/{rest:path}", *own):
         app.get(path)(show)
     recorder = Recorder(app)
     asked = ["/static/app.css", "/static/own/a", "/ann/repo", "/a/b/c", "/static"]
-    assert [(await recorder.get(path)).text for path in asked] == ["mount", "route", "route", "route", "mount"]
+    inside = "route" if own else "mount"
+    assert [(await recorder.get(path)).text for path in asked] == ["mount", inside, "route", "route", "mount"]
