@@ -25,6 +25,8 @@ from pagi.injection.providers import Provider
 from pagi.injection.registry import Overrides
 from pagi.lifespan import Lifespan, run_lifespan
 from pagi.messages.response import Response
+from pagi.routing.converters import Converter
+from pagi.routing.table import TrailingSlash
 
 ErrorT = TypeVar("ErrorT", bound=Exception)
 ErrorHandlerT = Callable[[Any, ErrorT], Response | Awaitable[Response]]
@@ -68,6 +70,7 @@ class App(Router, extends_router=True):
         contexts: the context class of each kind, where it is the app's own.
         lifespan: an async context manager function that takes the app; the mapping it yields is `ctx.state`.
         threads: how many plain `def` handlers may run at once.
+        trailing_slash, converters, namespace: see `Router`.
     """
 
     def __init__(
@@ -84,8 +87,13 @@ class App(Router, extends_router=True):
         contexts: Mapping[Kind, type[Context[Any]]] | None = None,
         lifespan: Lifespan | None = None,
         threads: int = DEFAULT_THREADS,
+        trailing_slash: TrailingSlash | None = None,
+        converters: Mapping[str, Converter] | None = None,
+        namespace: str = "",
     ) -> None:
-        super().__init__(prefix, middleware=middleware, routers=routers)
+        super().__init__(
+            prefix, middleware=middleware, routers=routers, trailing_slash=trailing_slash, converters=converters, namespace=namespace
+        )
         if isinstance(origins, str) and origins != "*":
             raise ConfigError(f'origins is a list or "*"; write [{origins!r}]')
         self._asgi_middleware = tuple(asgi_middleware)

@@ -1,7 +1,7 @@
 """Makes an app's declarations into tables and fused chains, once; every mistake of wiring ends here."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from pagi.context.context import Context
@@ -13,8 +13,9 @@ from pagi.context.websocket import WebSocketContext
 from pagi.edge import serve_cancellable, serve_http, serve_session
 from pagi.endpoints.endpoint import SSEEndpoint, WebSocketEndpoint, is_endpoint
 from pagi.endpoints.http import Threads, http_layer, streams
-from pagi.endpoints.matching import ALLOW, allow_field, not_acceptable
+from pagi.endpoints.matching import ALLOW, LOCATION, allow_field, not_acceptable
 from pagi.endpoints.mounted import foreign_layer, pagi_layer, ready_layer
+from pagi.endpoints.place import Place
 from pagi.endpoints.rescue import ExceptionHandler, Rescue
 from pagi.endpoints.resolving import Resolvers
 from pagi.endpoints.route import AnyMiddleware, Mount, Route
@@ -32,10 +33,11 @@ from pagi.http.errors import ConfigError
 from pagi.injection.providers import Provider
 from pagi.injection.registry import Overrides, Registry
 from pagi.messages.problems import problem
-from pagi.messages.response import Response
+from pagi.messages.response import Redirect, Response
 from pagi.middleware.chain import fuse
 from pagi.middleware.kinds import ContextClasses, UnguardedRoute, kinds_of
-from pagi.routing.patterns import parse_pattern
+from pagi.routing.patterns import Pattern
+from pagi.routing.prefixes import check_reachable
 from pagi.routing.table import Leaf
 from pagi.supplies import Supplies
 
@@ -43,6 +45,9 @@ BASES: dict[Kind, type[Context[Any]]] = {"http": HTTPContext, "websocket": WebSo
 """The context of each kind that all others of it derive from."""
 
 _SERVE: dict[Kind, Serve] = {"http": serve_http, "websocket": serve_session, "sse": serve_session}
+
+_KNOWN_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
+"""What RFC 9110 section 9.3 and RFC 5789 define."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,14 +72,15 @@ def build_site(root: Router, parts: Parts) -> Site:
         ConfigError: anything that could not work while serving: paths, names, signatures, middleware, providers.
     """
     supplies = Supplies(Registry(parts.providers, defaults=parts.defaults, overrides=parts.overrides))
-    return _built(root, parts, supplies, Rescue(parts.exception_handlers))
+    return _built(root, parts, supplies, Rescue(parts.exception_handlers), None)
 
 
-def _built(root: Router, parts: Parts, supplies: Supplies, rescue: Rescue) -> Site:
+def _built(root: Router, parts: Parts, supplies: Supplies, rescue: Rescue, mounted_at: Pattern | None) -> Site:
+    """The parameters of the prefix it is `mounted_at` are its handlers' parameters too."""
     site = Site(parts.contexts, rescue, Resolvers(supplies.registry), supplies.app_steps)
-    builder = _Builder(site, parts, supplies)
-    builder.take(root, "", (), parts.contexts)
-    builder.finish([supplies.wired(layer) for layer in root.layers])
+    builder = _Builder(site, parts, supplies, mounted_at)
+    builder.take(root, Place().inside(root.full_prefix, root.path_options), (), parts.contexts)
+    builder.finish(builder.wired(root.layers))
     supplies.finish(site.resolvers, parts.contexts)
     return site
 
@@ -82,53 +88,59 @@ def _built(root: Router, parts: Parts, supplies: Supplies, rescue: Rescue) -> Si
 class _Builder:
     """What is known while one site is compiled."""
 
-    def __init__(self, site: Site, parts: Parts, supplies: Supplies) -> None:
+    def __init__(self, site: Site, parts: Parts, supplies: Supplies, mounted_at: Pattern | None) -> None:
         self.site = site
         self.parts = parts
         self.supplies = supplies
-        self.owners: dict[str, tuple[Middleware, ...]] = {}
+        self.mounted_at = mounted_at
+        self.owners: dict[Leaf[Target], tuple[Middleware, ...]] = {}
         """The router-level layers of the first route under each pattern."""
+        self.routes: list[tuple[Pattern, Kind, str]] = []
+        self.mounts: list[tuple[Pattern | None, str]] = []
+        """What was registered, with its label."""
 
-    def take(self, router: Router, prefix: str, outer: tuple[Middleware, ...], contexts: ContextClasses) -> None:
-        """Everything of `router`, flattened."""
+    def take(self, router: Router, place: Place, outer: tuple[Middleware, ...], contexts: ContextClasses) -> None:
+        """Everything of `router`, flattened. `place` is the one inside of it."""
         router.mark_built()
-        prefix += router.full_prefix
         layers = (*outer, *self.wired(router.layers))
         contexts = _with_own(contexts, router.own_context_class)
         for entry in router.entries:
             if isinstance(entry, Included):
-                self.take(entry.router, prefix + entry.prefix, layers, contexts)
+                inside = place.below(entry.prefix).inside(entry.router.full_prefix, entry.router.path_options, entry.namespace)
+                self.take(entry.router, inside, layers, contexts)
             elif isinstance(entry, Route):
-                self.route(entry, prefix, layers, _with_own(contexts, entry.context_class))
+                self.route(entry, place, layers, _with_own(contexts, entry.context_class))
             else:
-                self.mount(entry, prefix, layers)
+                self.mount(entry, place, layers)
 
-    def route(self, route: Route, prefix: str, owner: tuple[Middleware, ...], contexts: ContextClasses) -> None:
+    def route(self, route: Route, place: Place, owner: tuple[Middleware, ...], contexts: ContextClasses) -> None:
         """One handler."""
-        path = prefix + route.path if route.path != "/" or not prefix else prefix
-        pattern = parse_pattern(path)
-        label = f"{route.kind} {path} ({name_of(route.handler)})"
+        pattern = place.pattern(route.path)
+        whole = pattern.under(self.mounted_at)
+        label = f"{route.kind} {pattern.text} ({name_of(route.handler)})"
         layers = (*owner, *self.wired(route.middleware))
         self.check(layers, route.kind, label, contexts)
         site = self.site
         site.kinds.add(route.kind)
-        wiring = Wiring(route.kind, contexts[route.kind], pattern, self.supplies.registry, self.supplies.saw)
+        wiring = Wiring(route.kind, contexts[route.kind], whole, self.supplies.registry, self.supplies.saw)
         serve = _SERVE[route.kind]
         if route.kind == "http" and (route.options.cancel_on_disconnect or streams(route.handler)):
             serve = serve_cancellable
         run = fuse(layers, self.innermost(route, wiring), route.kind, contexts)
-        target = Target(route.kind, contexts[route.kind], pattern.text, run, serve)
-        for method in route.methods or ("",):
-            leaf = site.table.add(pattern, route.kind, method, target)
-            self.owners.setdefault(leaf.pattern.text, owner)
-        if route.name is not None:
-            site.names.add(route.name, pattern)
+        target = Target(route.kind, contexts[route.kind], whole.text, run, serve)
+        for method in dict.fromkeys(route.methods or ("",)):
+            leaf = site.table.add(pattern, route.kind, method, target, label, place.slash)
+            self.owners.setdefault(leaf, owner)
+        self.routes.append((pattern, route.kind, label))
+        name = None if route.name is None else place.name(route.name, label)
+        if name is not None:
+            site.names.add(name, pattern, label)
         site.routes.append(
             RouteInfo(
                 kind=route.kind,
                 methods=route.methods,
-                path=pattern.text,
-                name=route.name,
+                path=whole.text,
+                name=name,
                 handler=name_of(route.handler),
                 middleware=tuple(name_of(layer) for layer in layers),
                 dependencies=tuple(dict.fromkeys(maker.name for plan in wiring.plans for maker in plan.makers())),
@@ -149,66 +161,95 @@ class _Builder:
             return websocket_layer(handler, owner, wiring)
         return sse_layer(handler, owner, wiring, route.options)
 
-    def mount(self, mount: Mount, prefix: str, owner: tuple[Middleware, ...]) -> None:
+    def mount(self, mount: Mount, place: Place, owner: tuple[Middleware, ...]) -> None:
         """One application under a prefix."""
-        full = prefix + mount.prefix
+        full = place.prefix + mount.prefix
+        prefix = place.below(mount.prefix).pattern("") if full else None
+        whole = prefix.under(self.mounted_at) if prefix else self.mounted_at
         layers = (*owner, *self.wired(mount.middleware))
+        label = f"the application mounted at {full or '/'} ({name_of(mount.app)})"
         inner: Site | None = None
+        served: Layer
         # An app that cannot be entered settles the kind itself: its streams begin inside, out here they are http.
         speaks_sse = is_pagi(mount.app) and not isinstance(mount.app, Router)
         if isinstance(mount.app, Router) and mount.app.is_enterable:
-            inner = self.mounted(mount.app)
-            kinds = frozenset(inner.kinds)
+            inner = self.mounted(mount.app, whole)
+            kinds, served = frozenset(inner.kinds), pagi_layer
         elif isinstance(mount.app, ReadyApp):
-            kinds = frozenset[Kind](("http",))
+            kinds, served = frozenset[Kind](("http",)), ready_layer(mount.app, prefix)
         elif callable(mount.app):
             kinds = frozenset[Kind](KINDS if speaks_sse else ("http", "websocket"))
+            served = foreign_layer(cast("AnyApp", mount.app), prefix, speaks_sse)
         else:
             raise ConfigError(f"mount {full}: an application is async (scope, receive, send), or a Router; got {mount.app!r}")
-        label = f"the application mounted at {full or '/'}"
         contexts = self.site.contexts
         for kind in sorted(kinds):
             self.check(layers, kind, label, contexts)
         self.site.kinds |= kinds
+        text = whole.text if whole else ""
         targets: dict[Kind, Target] = {}
-        served: Layer = pagi_layer
-        if isinstance(mount.app, ReadyApp):
-            served = ready_layer(mount.app, full)
-        elif inner is None:
-            served = foreign_layer(cast("AnyApp", mount.app), full, speaks_sse)
         for kind in KINDS:
             run = fuse(self.serving(layers, kind), served, kind, contexts)
-            targets[kind] = Target(kind, contexts[kind], f"{full}/{{rest:path}}", run, _SERVE[kind])
-        self.site.add_mount(MountPoint(full, targets, inner, speaks_sse))
+            targets[kind] = Target(kind, contexts[kind], f"{text}/{{rest:path}}", run, _SERVE[kind])
+        self.site.mounts.add(prefix, MountPoint(targets, inner, speaks_sse), label)
+        self.mounts.append((prefix, label))
+        self.name_mount(mount, prefix, place, inner, label)
+        self.describe_mount(mount, text or "/", layers, inner)
 
-    def mounted(self, router: Router) -> Site:
+    def name_mount(self, mount: Mount, prefix: Pattern | None, place: Place, inner: Site | None, label: str) -> None:
+        """What `url_for` knows of a mount."""
+        if mount.name is None:
+            return
+        name = place.name(mount.name, label)
+        if inner is not None:
+            self.site.names.mount(name, prefix, inner.names)
+        else:
+            self.site.names.add(name, place.below(mount.prefix).pattern("/{path:path}"), label)
+
+    def describe_mount(self, mount: Mount, path: str, layers: Sequence[Middleware], inner: Site | None) -> None:
+        """The rows of a mount: all routes of a pagi app, one for any other."""
+        around = tuple(name_of(layer) for layer in layers)
+        if inner is not None:
+            self.site.routes += [replace(row, middleware=(*around, *row.middleware)) for row in inner.routes]
+            return
+        app = name_of(mount.app)
+        self.site.routes.append(
+            RouteInfo(kind="mount", methods=(), path=path, name=mount.name, handler=app, middleware=around, dependencies=())
+        )
+
+    def mounted(self, router: Router, at: Pattern | None) -> Site:
         """The site of a mounted app or router: what it does not provide or handle itself, the app around does."""
         own = self.parts.parts_of(router)
         if own is None:
-            return _built(router, self.parts, self.supplies, self.site.exceptions)
+            return _built(router, self.parts, self.supplies, self.site.exceptions, at)
         registry = Registry(own.providers, parent=self.supplies.registry, overrides=own.overrides)
-        return _built(router, own, self.supplies.within(registry), Rescue(own.exception_handlers, self.site.exceptions))
+        return _built(router, own, self.supplies.within(registry), Rescue(own.exception_handlers, self.site.exceptions), at)
 
     def finish(self, layers: Sequence[Middleware]) -> None:
-        """What answers where no handler does: other methods, OPTIONS, and paths that lead nowhere."""
+        """What answers where no handler does: other methods, OPTIONS, other slashes, and paths that lead nowhere."""
+        check_reachable(self.mounts, self.routes)
+        methods = _KNOWN_METHODS.union(*(leaf.methods for leaf in self.site.table.leaves()))
         for leaf in self.site.table.leaves():
-            self.other(leaf, self.owners[leaf.pattern.text])
+            self.other(leaf, self.owners[leaf], methods)
         contexts = self.site.contexts
         unrouted: tuple[Kind, ...] = ("http", "websocket")
         for kind in unrouted:
             run = fuse(self.serving(layers, kind), _not_found, kind, contexts)
             self.site.missing[kind] = Target(kind, contexts[kind], "", run, _SERVE[kind])
+        run = fuse(self.serving(layers, "http"), _elsewhere, "http", contexts)
+        self.site.elsewhere = Target("http", contexts["http"], "", run, serve_http)
         self.site.forbidden = Target("websocket", contexts["websocket"], "", _foreign_origin, serve_session)
 
-    def other(self, leaf: Leaf[Target], layers: tuple[Middleware, ...]) -> None:
+    def other(self, leaf: Leaf[Target], layers: tuple[Middleware, ...], known: frozenset[str]) -> None:
         """HEAD by GET, and the automatic answers of one path."""
         if "GET" in leaf.http:
             leaf.http.setdefault("HEAD", leaf.http["GET"])
-        leaf.plain = {method: target for method, target in leaf.http.items() if method not in leaf.sse}
+        if not self.site.mounts.may_precede(leaf.exactness):
+            leaf.plain = {method: target for method, target in leaf.http.items() if method not in leaf.sse}
         around = self.serving(layers, "http")
         contexts = self.site.contexts
         if leaf.methods:
-            run = fuse(around, _other_methods(allow_field(leaf.methods)), "http", contexts)
+            run = fuse(around, _other_methods(allow_field(leaf.methods), known), "http", contexts)
             leaf.other = Target("http", contexts["http"], leaf.pattern.text, run, serve_http)
         if leaf.sse:
             run = fuse(around, _unacceptable, "http", contexts)
@@ -250,6 +291,10 @@ async def _not_found(ctx: Context[Any]) -> Response:
     return problem(404)
 
 
+async def _elsewhere(ctx: HTTPContext[Any]) -> Response:
+    return Redirect(ctx.scope[LOCATION], status=308)
+
+
 async def _foreign_origin(ctx: Context[Any]) -> Response:
     return problem(403, "WebSockets may not be opened from this origin")
 
@@ -258,13 +303,15 @@ async def _unacceptable(ctx: Context[Any]) -> Response:
     return not_acceptable()
 
 
-def _other_methods(own: str) -> Layer:
-    """OPTIONS says what there is, everything else is 405 (RFC 9110 sections 9.3.7 and 15.5.6)."""
+def _other_methods(own: str, known: frozenset[str]) -> Layer:
+    """OPTIONS says what there is, another method is 405, and one that nobody knows 501 (RFC 9110 sections 9.1 and 9.3.7)."""
 
     async def layer(ctx: HTTPContext[Any]) -> Response:
         allow: str = ctx.scope.get(ALLOW, own)
         if ctx.method == "OPTIONS":
             return Response(status=204, headers={"allow": allow})
+        if ctx.method not in known:
+            return problem(501, "this method is not known here")
         return problem(405, f"{ctx.method} is not served here; {allow} are", {"allow": allow})
 
     return layer

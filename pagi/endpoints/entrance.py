@@ -4,7 +4,7 @@ from collections.abc import Awaitable
 from typing import Any
 
 from pagi.context.next import KINDS, Kind
-from pagi.endpoints.matching import match
+from pagi.endpoints.matching import INNER, InnerMatch, match
 from pagi.endpoints.site import Site, Target
 from pagi.gateway.event_stream import adapt
 from pagi.gateway.types import Receive, Scope, Send
@@ -66,7 +66,8 @@ def translate(site: Site, target: Target, params: dict[str, Any], scope: Scope, 
 
 def opened(site: Site, target: Target, params: dict[str, Any], scope: Scope, receive: Receive, send: Send) -> Any:
     """The context of an exchange whose kind is settled."""
-    scope[ROUTE] = target.label
+    inside: list[InnerMatch] | None = scope.get(INNER)
+    scope[ROUTE] = (inside[-1].target.label if inside else "") or target.label
     if params:
         scope["path_params"] = params
     ctx = target.context_class(scope, receive, send, params, site)

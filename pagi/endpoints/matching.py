@@ -1,12 +1,15 @@
 """From a scope to the target that serves it. The route comes first: where it has no sse handler, the exchange is http."""
 
+import string
 from typing import Any, cast
+from urllib.parse import quote
 
 from pagi.context.next import Kind
 from pagi.endpoints.site import MountPoint, Site, Target
 from pagi.gateway.mounting import root_of, route_path
 from pagi.gateway.types import Scope
 from pagi.http.media_types import accepts, names_event_stream
+from pagi.http.url import encode_path
 from pagi.messages.problems import problem
 from pagi.messages.response import Response
 from pagi.routing.table import Leaf
@@ -17,9 +20,15 @@ INNER = "pagi.inner"
 ALLOW = "pagi.allow"
 """Where the Allow field waits in the scope, if several patterns match one path."""
 
+LOCATION = "pagi.location"
+"""Where the same path in its other form waits in the scope, for the layer that sends the client there."""
+
 EVENT_STREAM = "text/event-stream"
 
 Match = tuple[Target, dict[str, Any]]
+
+Mounted = tuple[MountPoint, tuple[int, ...], dict[str, Any], str]
+"""See `Prefixes.find`."""
 
 _NO_STREAM = frozenset({"HEAD", "OPTIONS"})
 
@@ -43,25 +52,57 @@ def match(site: Site, scope: Scope) -> Match:
 
 def _match(site: Site, scope: Scope, path: str, root_path: str) -> Match:
     kind: Kind = scope["type"]
-    mount = next((each for each in site.mounts if each.rest(path) is not None), None)
+    mount = site.mounts.find(path) if site.mounts else None
     misfits: list[Leaf[Target]] = []
-    for leaf, params in site.table.find(path):
-        if mount is not None and leaf.reach is not None and leaf.reach <= len(mount.prefix):
-            break  # a rest of the path says less than the prefix of the mount
-        if kind == "websocket":
-            if leaf.websocket is not None:
-                return leaf.websocket, params
-            continue
-        target = _by_method(leaf, scope)
-        if target is not None:
-            return target, params
-        if leaf.other is not None:
-            misfits.append(leaf)
+    found = _routed(site, scope, path, mount, misfits, is_other=False)
+    other = _other_form(path)
+    if found is None and other is not None:
+        found = _routed(site, scope, other, mount, misfits, is_other=True)
+        if found is not None and kind != "websocket" and found[0].slash == "redirect":
+            scope[LOCATION] = _location(root_path + other, scope["query_string"])
+            return site.elsewhere, {}
+    if found is not None:
+        return found[1], found[2]
     if misfits:
         return _other(misfits, scope), {}
     if mount is not None:
         return _mounted(mount, scope, path, root_path)
     return site.missing["websocket" if kind == "websocket" else "http"], {}
+
+
+def _routed(
+    site: Site, scope: Scope, path: str, mount: Mounted | None, misfits: list[Leaf[Target]], *, is_other: bool
+) -> tuple[Leaf[Target], Target, dict[str, Any]] | None:
+    """The route of a path; what matches it for other methods goes to `misfits`. `is_other`: the client spelled the path otherwise."""
+    is_websocket = scope["type"] == "websocket"
+    for leaf, params in site.table.find(path):
+        if mount is not None and leaf.exactness > mount[1]:
+            break  # the prefix of the mount says more, and all that comes now says less
+        if is_other and (leaf.slash == "strict" or (leaf.slash == "redirect" and mount is not None and not is_websocket)):
+            continue
+        target = leaf.websocket if is_websocket else _by_method(leaf, scope)
+        if target is not None:
+            return leaf, target, params
+        if leaf.other is not None and not is_websocket:
+            misfits.append(leaf)
+    return None
+
+
+def _other_form(path: str) -> str | None:
+    """The same path with a slash at its end, or without."""
+    if not path.startswith("/") or path == "/":
+        return None
+    return path[:-1] if path.endswith("/") else path + "/"
+
+
+def _location(path: str, query: bytes) -> str:
+    """Where a client is sent. It stays on this host: two slashes at the start would be taken for another one.
+
+    >>> _location("//evil.example/a b/", b"x=%2F")
+    '/evil.example/a%20b/?x=%2F'
+    """
+    location = "/" + encode_path(path.lstrip("/"))
+    return f"{location}?{quote(query, safe=string.punctuation)}" if query else location
 
 
 def _by_method(leaf: Leaf[Target], scope: Scope) -> Target | None:
@@ -88,20 +129,20 @@ def allow_field(methods: set[str]) -> str:
     return ", ".join(sorted({*methods, "OPTIONS"}))
 
 
-def _mounted(mount: MountPoint, scope: Scope, path: str, root_path: str) -> Match:
-    rest = mount.rest(path) or "/"
-    root_path += mount.prefix
+def _mounted(mounted: Mounted, scope: Scope, path: str, root_path: str) -> Match:
+    mount, _, prefix_params, prefix = mounted
+    root_path += prefix
     kind: Kind = scope["type"]
     if mount.inner is None:
         if kind != "websocket":
             wants = mount.speaks_sse and scope["method"] not in _NO_STREAM and wants_stream(scope)
             kind = "sse" if wants else "http"
-        return mount.targets[kind], {}
-    target, params = _match(mount.inner, scope, rest, root_path)
+        return mount.targets[kind], prefix_params
+    target, params = _match(mount.inner, scope, path[len(prefix) :] or "/", root_path)
     found = InnerMatch(mount.inner, root_path, target, params)
     found_inside = scope.get(INNER)
     scope[INNER] = [found] if found_inside is None else [found, *found_inside]
-    return mount.targets[target.kind], {}
+    return mount.targets[target.kind], prefix_params
 
 
 def wants_stream(scope: Scope) -> bool:

@@ -10,11 +10,12 @@ from pagi.endpoints.http import check_first
 from pagi.endpoints.matching import INNER, InnerMatch
 from pagi.endpoints.rescue import rescued
 from pagi.gateway.asgi import plain_scope
-from pagi.gateway.mounting import root_of
-from pagi.gateway.types import AnyApp
+from pagi.gateway.mounting import root_of, route_path
+from pagi.gateway.types import AnyApp, Scope
 from pagi.http.errors import AppError
 from pagi.messages.problems import problem
 from pagi.messages.response import Response, SentResponse
+from pagi.routing.patterns import Pattern
 
 
 class NoAnswer(AppError):
@@ -38,8 +39,9 @@ async def pagi_layer(ctx: Context[Any]) -> Response:
         ctx.enter(*outside)
 
 
-def ready_layer(app: ReadyApp, prefix: str) -> Layer:
+def ready_layer(app: ReadyApp, prefix: Pattern | None) -> Layer:
     """Asks a ready-made application: its answer goes up as a value. For a WebSocket nothing is there."""
+    end = _end_of(prefix)
 
     async def layer(ctx: Context[Any]) -> Response:
         check_first(ctx)
@@ -47,7 +49,7 @@ def ready_layer(app: ReadyApp, prefix: str) -> Layer:
             return problem(404)
         scope = ctx.scope
         outside = scope.get("root_path") or ""
-        scope["root_path"] = root_of(scope) + prefix
+        scope["root_path"] = mounted_root(scope, end)
         try:
             return await app.respond(ctx)
         except Exception as error:
@@ -61,12 +63,23 @@ def ready_layer(app: ReadyApp, prefix: str) -> Layer:
     return layer
 
 
-def foreign_layer(app: AnyApp, prefix: str, speaks_sse: bool) -> Layer:
+def _end_of(prefix: Pattern | None) -> int:
+    """Where a prefix ends in a path that was split at its slashes."""
+    return len(prefix.segments) + 1 if prefix else 1
+
+
+def mounted_root(scope: Scope, end: int) -> str:
+    """The `root_path` inside of a mount: what the path really says where the prefix has parameters."""
+    return root_of(scope) + "/".join(route_path(scope).split("/")[:end])
+
+
+def foreign_layer(app: AnyApp, prefix: Pattern | None, speaks_sse: bool) -> Layer:
     """Runs a plain ASGI application. What it sends leaves at once, with the hooks run on its head."""
+    end = _end_of(prefix)
 
     async def layer(ctx: Context[Any]) -> Response:
         check_first(ctx)
-        scope = {**ctx.scope, "root_path": root_of(ctx.scope) + prefix}
+        scope = {**ctx.scope, "root_path": mounted_root(ctx.scope, end)}
         receive = ctx.receive
         if not speaks_sse:
             plain, receive = plain_scope(scope, receive)

@@ -69,4 +69,5 @@ class Mount:
 
     prefix: str
     app: Any
+    name: str | None = None
     middleware: tuple[AnyMiddleware, ...] = ()

@@ -1,12 +1,13 @@
 """Routers: where handlers, other routers and whole applications are registered. The app compiles them once."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Self, TypeVar
 
 from pagi.context.context import Context
 from pagi.context.next import Kind
 from pagi.endpoints.decorators import ANY_METHOD, marked_methods
 from pagi.endpoints.endpoint import AnyEndpoint, endpoint_class, is_endpoint
+from pagi.endpoints.place import PathOptions
 from pagi.endpoints.registration import (
     check_stream_methods,
     checked_middleware,
@@ -19,6 +20,8 @@ from pagi.endpoints.registration import (
 from pagi.endpoints.route import AnyMiddleware, Mount, Route, RouteOptions
 from pagi.gateway.types import AnyApp
 from pagi.http.errors import ConfigError
+from pagi.routing.converters import Converter
+from pagi.routing.table import TrailingSlash
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -32,15 +35,29 @@ class Router:
 
     What is registered here is seen by the app when it is built, wherever this router was included before. A subclass may mark
     its methods (`@get("/stats")`) as handlers, and name others as middleware.
+
+    Args:
+        prefix: stands before every path.
+        middleware: around everything here, the first one outermost.
+        routers: included, in order; a class is made once when the app starts, its constructor filled by injection.
+        context_class: the context of the handlers of its kind; None: that of the router or app around.
+        trailing_slash: what becomes of a path that a route here matches but for a slash at its end. `"redirect"` sends the
+            client to the other one, `"strict"` does not know it, `"ignore"` serves it. WebSockets are never redirected: they
+            match both ways, unless it is strict. None: as the router around this one says; an app redirects.
+        converters: kinds of path parameters by name, for this router and all that it includes.
+        namespace: stands before the names of the routes here, with a colon.
     """
 
     prefix: ClassVar[str] = ""
     middleware: ClassVar[Sequence[Any]] = ()
     """Of a class-based router: middleware, or names of methods that are."""
     context_class: ClassVar[type[Context[Any]] | None] = None
-    """The context of the handlers of its kind; None: the app's."""
+    trailing_slash: ClassVar[TrailingSlash | None] = None
+    converters: ClassVar[Mapping[str, Converter]] = {}
+    namespace: ClassVar[str] = ""
 
     _prefix: str
+    _path_options: PathOptions
     _middleware: tuple[AnyMiddleware, ...]
     _entries: list["Route | Mount | Included"]
     _context_class: type[Context[Any]] | None
@@ -59,6 +76,7 @@ class Router:
     def __new__(cls, *_: Any, **__: Any) -> Self:
         self = super().__new__(cls)
         self._prefix = checked_prefix(cls.prefix)
+        self._path_options = PathOptions(trailing_slash=cls.trailing_slash, converters=cls.converters, namespace=cls.namespace)
         self._context_class = cls.context_class
         self._is_built = False
         self._middleware = checked_middleware([middleware_of(self, cls, layer) for layer in cls.middleware])
@@ -75,9 +93,14 @@ class Router:
         middleware: Sequence[AnyMiddleware] = (),
         routers: Sequence["Router | type[Router]"] = (),
         context_class: type[Context[Any]] | None = None,
+        trailing_slash: TrailingSlash | None = None,
+        converters: Mapping[str, Converter] | None = None,
+        namespace: str = "",
     ) -> None:
         if prefix:
             self._prefix = checked_prefix(prefix)
+        own = PathOptions(trailing_slash=trailing_slash, converters=converters or {}, namespace=namespace)
+        self._path_options = own.over(self._path_options)
         if context_class is not None:
             self._context_class = context_class
         self._middleware += checked_middleware(middleware)
@@ -193,10 +216,11 @@ class Router:
 
     # ---- other routers and applications
 
-    def include(self, router: "Router | type[Router]", prefix: str = "") -> None:
+    def include(self, router: "Router | type[Router]", prefix: str = "", *, namespace: str | None = None) -> None:
         """Takes over all of `router`, under its own prefix and this one; its middleware stays around its own handlers.
 
-        A class is made once when the app starts, its constructor filled by injection.
+        A class is made once when the app starts, its constructor filled by injection. With a `namespace`, in place of its own,
+        its names become `namespace:name`.
 
         Raises:
             ConfigError: the router would include itself.
@@ -205,14 +229,16 @@ class Router:
             router = _unbound(router)
         if router is self or _reaches(router, self):
             raise ConfigError(f"{router!r} cannot be included in itself")
-        self._append(Included(router, checked_prefix(prefix)))
+        self._append(Included(router, checked_prefix(prefix), namespace))
 
-    def mount(self, prefix: str, app: "AnyApp | Router", *, middleware: Sequence[AnyMiddleware] = ()) -> None:
+    def mount(self, prefix: str, app: "AnyApp | Router", *, name: str | None = None, middleware: Sequence[AnyMiddleware] = ()) -> None:
         """Hands everything under `prefix` to another application, pagi or plain ASGI.
 
-        It finds the prefix moved from what it routes on into `root_path`; `path` stays whole, as ASGI says.
+        It finds the prefix moved from what it routes on into `root_path`; `path` stays whole, as ASGI says. Parameters of the
+        prefix stand beside those of the routes inside, and in `scope["path_params"]`. With a `name`, `url_for` knows the
+        routes of a pagi app as `name:route`, and any other app as `name` with the rest of the path as `path`.
         """
-        self._append(Mount(prefix=checked_prefix(prefix), app=app, middleware=checked_middleware(middleware)))
+        self._append(Mount(prefix=checked_prefix(prefix), app=app, name=name, middleware=checked_middleware(middleware)))
 
     # ---- what the build reads
 
@@ -220,6 +246,11 @@ class Router:
     def full_prefix(self) -> str:
         """What stands before every path of this router."""
         return self._prefix
+
+    @property
+    def path_options(self) -> PathOptions:
+        """What this router says about its paths, beside the prefix."""
+        return self._path_options
 
     @property
     def layers(self) -> tuple[AnyMiddleware, ...]:
@@ -281,11 +312,12 @@ class Router:
 class Included:
     """A router taken over by another."""
 
-    __slots__ = ("prefix", "router")
+    __slots__ = ("namespace", "prefix", "router")
 
-    def __init__(self, router: Router, prefix: str) -> None:
+    def __init__(self, router: Router, prefix: str, namespace: str | None = None) -> None:
         self.router = router
         self.prefix = prefix
+        self.namespace = namespace
 
 
 def _reaches(start: Router, goal: Router) -> bool:
@@ -294,10 +326,24 @@ def _reaches(start: Router, goal: Router) -> bool:
 
 def _unbound(cls: type[Router]) -> Router:
     """What a class-based router registers, before there is an object of it."""
-    table = Router(cls.prefix, context_class=cls.context_class, middleware=[late_middleware(cls, layer) for layer in cls.middleware])
+    table = Router(
+        cls.prefix,
+        context_class=cls.context_class,
+        trailing_slash=cls.trailing_slash,
+        converters=cls.converters,
+        namespace=cls.namespace,
+        middleware=[late_middleware(cls, layer) for layer in cls.middleware],
+    )
     for _, function, mark in marked_methods(cls):
         table._append(marked_route(mark, function, [late_middleware(cls, layer) for layer in mark.middleware], owner=cls))  # pyright: ignore[reportPrivateUsage]
     return table
 
 
-_OWN_NAMES = frozenset(name for name in vars(Router) if not name.startswith("_")) - {"prefix", "middleware", "context_class"}
+_OWN_NAMES = frozenset(name for name in vars(Router) if not name.startswith("_")) - {
+    "prefix",
+    "middleware",
+    "context_class",
+    "trailing_slash",
+    "converters",
+    "namespace",
+}

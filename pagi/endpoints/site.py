@@ -13,6 +13,7 @@ from pagi.endpoints.resolving import Resolvers
 from pagi.injection.plan import Step
 from pagi.injection.registry import Registry
 from pagi.messages.response import Response
+from pagi.routing.prefixes import Prefixes
 from pagi.routing.table import Table
 from pagi.routing.urls import Names
 
@@ -24,7 +25,7 @@ Serve = Callable[[Any, Layer], Awaitable[None]]
 class RouteInfo:
     """What a route is and what runs for it, for people to read."""
 
-    kind: Kind
+    kind: Kind | Literal["mount"]
     methods: tuple[str, ...]
     path: str
     name: str | None
@@ -55,21 +56,14 @@ class Target:
 class MountPoint:
     """An application under a prefix: plain ASGI, or a pagi app with a site of its own."""
 
-    __slots__ = ("inner", "prefix", "speaks_sse", "targets")
+    __slots__ = ("inner", "speaks_sse", "targets")
 
-    def __init__(self, prefix: str, targets: dict[Kind, Target], inner: "Site | None", speaks_sse: bool) -> None:
-        self.prefix = prefix
+    def __init__(self, targets: dict[Kind, Target], inner: "Site | None", speaks_sse: bool) -> None:
         self.targets = targets
         self.inner = inner
         """The site of a mounted pagi app: its routes decide the kind."""
         self.speaks_sse = speaks_sse
         """A raw application that carries the marker: Accept decides the kind."""
-
-    def rest(self, path: str) -> str | None:
-        """What is left of `path` inside; None if it is not under the prefix."""
-        if path == self.prefix:
-            return "/"
-        return path[len(self.prefix) :] if path.startswith(self.prefix + "/") else None
 
 
 class Site:
@@ -91,20 +85,17 @@ class Site:
         """What is made when the app starts, each after what it needs; by key."""
         self.routes: list[RouteInfo] = []
         self.encode: Callable[[Any], bytes] = msgspec.json.Encoder().encode
-        self.mounts: list[MountPoint] = []
+        self.mounts: Prefixes[MountPoint] = Prefixes()
         self.missing: dict[Kind, Target] = {}
         """What answers where nothing matched, on http and websocket."""
+        self.elsewhere: Target
+        """What sends a client to the same path with a slash at its end, or without."""
         self.forbidden: Target
         """What answers a WebSocket of a foreign origin."""
         self.origins: Literal["*"] | frozenset[str] | str = frozenset()
         """From where browsers may open WebSockets, besides the request's own host. In lower case."""
         self.kinds: set[Kind] = set()
         """The kinds of all routes here."""
-
-    def add_mount(self, mount: MountPoint) -> None:
-        """Registers a mount: the longest prefix is tried first, then the first registered."""
-        self.mounts.append(mount)
-        self.mounts.sort(key=lambda each: -len(each.prefix))
 
     # ---- what contexts ask
 

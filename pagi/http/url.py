@@ -1,10 +1,13 @@
 """Paths, queries, origins and hosts of URLs (RFC 3986); it resolves nothing and normalises nothing."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import cast
 from urllib.parse import quote, unquote_to_bytes, urlencode
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
+
+_SCHEMES = ("http", "https", "ws", "wss")
 
 _SAME_AS = {"ws": "http", "wss": "https"}
 
@@ -30,6 +33,9 @@ _NAME = r"(?:[A-Za-z0-9\-._~!$&'()*+,;=]|%[0-9A-Fa-f]{2})+"
 _PORT = "(?:[0-9]{0,4}|[0-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
 _HOST = re.compile(rf"(?P<host>{_NAME}|\[(?:{_IPV6}|{_IPVFUTURE})\])(?::(?P<port>{_PORT}))?", re.IGNORECASE)
 _HOST_BYTES = re.compile(_HOST.pattern.encode("ascii"), re.IGNORECASE)
+
+# What may follow the authority: visible ASCII, the path first.
+_BEHIND_HOST = re.compile(r"/[!-~]*")
 
 # What a path segment may hold unescaped beside letters, digits and `-._~` (RFC 3986 section 3.3).
 _SEGMENT_SAFE = "!$&'()*+,;=:@"
@@ -78,6 +84,50 @@ def encode_query(fields: Iterable[tuple[str, str]]) -> str:
     'q=a+b%26c&q=%C3%A9'
     """
     return urlencode(list(fields))
+
+
+def with_query(url: str, fields: Mapping[str, object] | Iterable[tuple[str, object]]) -> str:
+    """`url` with more fields in its query; a fragment stays behind them.
+
+    Lists and tuples repeat their name, None is left out, booleans are `true` and `false`, everything else is its text.
+
+    >>> with_query("/search?page=1#top", {"q": "a&b", "tag": ["x", "y"], "all": True, "after": None})
+    '/search?page=1&q=a%26b&tag=x&tag=y&all=true#top'
+    """
+    pairs = cast("Iterable[tuple[str, object]]", fields.items() if isinstance(fields, Mapping) else fields)
+    query = encode_query((name, _query_text(value)) for name, values in pairs for value in _each(values) if value is not None)
+    url, hash_sign, fragment = url.partition("#")
+    if query:
+        separator = "" if url.endswith(("?", "&")) else "&" if "?" in url else "?"
+        url += separator + query
+    return url + hash_sign + fragment
+
+
+def _each(values: object) -> Iterable[object]:
+    return cast("Iterable[object]", values) if isinstance(values, (list, tuple)) else (values,)
+
+
+def _query_text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def absolute(scheme: str, host: str, path: str) -> str:
+    """The URL of an encoded path, which may have a query, on a host that may have a port.
+
+    >>> absolute("https", "example.org:8443", "/users/5?tab=posts")
+    'https://example.org:8443/users/5?tab=posts'
+
+    Raises:
+        ValueError: the scheme is none of http, https, ws and wss, the host is none (whatever a client sent as Host can be asked
+            with this), or the path does not start with a slash or is not encoded.
+    """
+    if scheme not in _SCHEMES:
+        raise ValueError(f"scheme is one of {', '.join(_SCHEMES)}; got {scheme!r}")
+    if not _HOST.fullmatch(host):
+        raise ValueError(f"{host!r} is no host with an optional port")
+    if not _BEHIND_HOST.fullmatch(path):
+        raise ValueError(f"path {path!r} must start with '/' and be percent-encoded; url_for and encode_path give such paths")
+    return f"{scheme}://{host}{path}"
 
 
 def valid_host(value: bytes) -> bool:

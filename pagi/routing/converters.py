@@ -1,50 +1,100 @@
 """What a path parameter may look like, and what it becomes; each by the name it has in a pattern."""
 
+import builtins
+import dataclasses
 import re
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
+from pagi.http.errors import ConfigError
+from pagi.routing.expressions import BadExpression, bounded
 
-@dataclass(frozen=True, slots=True)
+_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+_INT64 = range(-(2**63), 2**63)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Converter:
-    """One kind of path parameter.
+    """One kind of path parameter: `Router(converters={"slug": Converter(regex=r"[a-z0-9]+(?:-[a-z0-9]+)*")})` serves `{post:slug}`.
 
     `parse` may raise ValueError: then the path does not match. `spell` is its inverse, unescaped.
+
+    Raises:
+        ConfigError: `regex` is no regular expression, or one that some paths could keep busy for long.
     """
 
-    name: str
     regex: str
-    parse: Callable[[str], Any]
-    spell: Callable[[Any], str]
-    type: type
+    parse: Callable[[str], Any] = str
+    spell: Callable[[Any], str] = str
+    type: builtins.type = str
     """What `parse` returns; a handler's annotation must suit it."""
     spans: bool = False
     """The value may hold slashes."""
+    name: str = ""
+    """What stands behind the colon; a table of converters gives it."""
+
+    def __post_init__(self) -> None:
+        try:
+            bounded(self.regex)
+        except BadExpression as error:
+            raise ConfigError(f"the regular expression {self.regex!r} {error}") from error
 
 
-def _text(value: object) -> str:
-    return str(value)
+def _int64(text: str) -> int:
+    value = int(text)
+    if value not in _INT64:
+        raise ValueError(f"{text} is no 64-bit integer")
+    return value
 
 
-STR = Converter("str", r"[^/]+", str, _text, str)
+def _plain(value: float) -> str:
+    """Digits without an exponent.
+
+    >>> _plain(1e-7)
+    '0.0000001'
+    """
+    return format(Decimal(repr(float(value))), "f")
+
+
+STR = Converter(name="str", regex=r"[^/]+")
+
+FLOAT = Converter(name="float", regex=r"-?[0-9]{1,19}(?:\.[0-9]{1,19})?", parse=float, spell=_plain, type=float)
 
 CONVERTERS: dict[str, Converter] = {
     "str": STR,
-    "int": Converter("int", r"-?[0-9]+", int, _text, int),
-    "float": Converter("float", r"-?[0-9]+(?:\.[0-9]+)?", float, _text, float),
-    "uuid": Converter("uuid", r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}", uuid.UUID, _text, uuid.UUID),
-    "path": Converter("path", r".+", str, _text, str, spans=True),
+    # What has more digits fits no column of a database, and `int` itself gives up at some thousand.
+    "int": Converter(name="int", regex=r"-?[0-9]{1,19}", parse=_int64, type=int),
+    "float": FLOAT,
+    "uuid": Converter(
+        name="uuid", regex=r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}", parse=uuid.UUID, type=uuid.UUID
+    ),
+    "path": Converter(name="path", regex=r".+", spans=True),
 }
 """The converters every router knows. A table handed to `parse_pattern` may hold more."""
+
+
+def named(converters: Mapping[str, Converter]) -> dict[str, Converter]:
+    """A router's own converters, each with the name it goes by.
+
+    Raises:
+        ConfigError: a name cannot stand in a pattern, or is taken by what every router knows.
+    """
+    for name in converters:
+        if not _KEY.fullmatch(name):
+            raise ConfigError(f"converter {name!r} cannot stand in a pattern; its name is letters, digits and underscores")
+        if name in CONVERTERS:
+            raise ConfigError(f"converter {name!r} is one that every router knows; give yours another name")
+    return {name: dataclasses.replace(converter, name=name) for name, converter in converters.items()}
 
 
 def by_regex(regex: str) -> Converter:
     """The converter of `{name:re(...)}`: one segment that matches `regex` whole, as text.
 
     Raises:
-        re.error: `regex` is no regular expression.
+        ConfigError: see `Converter`.
     """
-    re.compile(regex)
-    return Converter(f"re({regex})", regex, str, _text, str)
+    return Converter(name=f"re({regex})", regex=regex)

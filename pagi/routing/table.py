@@ -2,58 +2,60 @@
 
 import re
 from collections.abc import Callable, Iterator
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from pagi.http.errors import ConfigError
-from pagi.routing.converters import STR, Converter
-from pagi.routing.patterns import Parameter, Part, Pattern
+from pagi.routing.converters import FLOAT, Converter
+from pagi.routing.expressions import bounded
+from pagi.routing.patterns import ANY, REST, TEXT, TYPED, Parameter, Part, Pattern, exactness_of, regex_of
 
 T = TypeVar("T")
 
 
+TrailingSlash = Literal["redirect", "strict", "ignore"]
+"""What becomes of a path that a route matches but for a slash at its end: it is redirected, not found, or served."""
+
+
 class DuplicateRoute(ConfigError):
-    """Two routes serve the same paths in the same way."""
+    """Two routes of one kind and method take the same paths: the second would never be reached."""
 
     def __init__(self, what: str, first: str, second: str) -> None:
-        super().__init__(f"{what} is registered twice, as {first!r} and {second!r}; remove one, or give them different paths")
+        super().__init__(f"{what} is registered twice, by {first} and by {second}; remove one, or give them different paths")
+
+
+class MixedPolicies(ConfigError):
+    """Two routes serve one path and differ about the slash at its end."""
+
+    def __init__(self, path: str, first: str, second: str) -> None:
+        super().__init__(f"{path} is in routers that differ in trailing_slash, {first!r} and {second!r}; let them agree")
 
 
 class Leaf(Generic[T]):
     """All that is registered for one pattern: per kind, and for http and sse per method."""
 
-    __slots__ = ("http", "names", "other", "pattern", "plain", "reach", "sse", "unacceptable", "websocket")
+    __slots__ = ("exactness", "http", "names", "other", "pattern", "plain", "slash", "sse", "unacceptable", "websocket")
 
-    def __init__(self, pattern: Pattern) -> None:
+    def __init__(self, pattern: Pattern, slash: TrailingSlash) -> None:
         self.pattern = pattern
+        self.exactness = pattern.exactness
+        self.slash: TrailingSlash = slash
         self.names = tuple(parameter.name for parameter in pattern.parameters)
         self.http: dict[str, T] = {}
         self.sse: dict[str, T] = {}
         self.websocket: T | None = None
         self.plain: dict[str, T] = {}
-        """The part of `http` for which no Accept header matters: the method has no sse target."""
+        """The part of `http` for which neither an Accept header nor a mount matters: the method has no sse target."""
         self.other: T | None = None
         """What answers the methods that are not served, and OPTIONS."""
         self.unacceptable: T | None = None
         """What answers where only a stream is offered, to who takes none."""
-        self.reach = _reach(pattern)
-        """For a pattern that spans slashes, how much text comes before it does; else None."""
 
     def add(self, kind: str, method: str, target: T) -> None:
-        """Registers `target`; for a websocket the method is ignored.
-
-        Raises:
-            DuplicateRoute: the place is taken.
-        """
-        text = self.pattern.text
+        """Registers `target`; for a websocket the method is ignored."""
         if kind == "websocket":
-            if self.websocket is not None:
-                raise DuplicateRoute(f"websocket {text}", text, text)
             self.websocket = target
-            return
-        table = self.sse if kind == "sse" else self.http
-        if method in table:
-            raise DuplicateRoute(f"{kind} {method} {text}", text, text)
-        table[method] = target
+        else:
+            (self.sse if kind == "sse" else self.http)[method] = target
 
     @property
     def methods(self) -> set[str]:
@@ -62,8 +64,6 @@ class Leaf(Generic[T]):
 
 
 Found = tuple[Leaf[T], dict[str, Any]]
-
-_NO_PARAMETERS: dict[str, Any] = {}
 
 
 class _Node(Generic[T]):
@@ -74,9 +74,9 @@ class _Node(Generic[T]):
     def __init__(self) -> None:
         self.children: dict[str, _Node[T]] = {}
         self.leaf: list[Leaf[T]] = []
-        self.mixed: list[tuple[str, re.Pattern[str], tuple[Converter, ...], _Node[T]]] = []
-        """Segments of text and parameters; first, since they say most."""
-        self.typed: list[tuple[str, Callable[[str], object], Callable[[str], Any], _Node[T]]] = []
+        self.mixed: list[tuple[tuple[int, int], str, re.Pattern[str], tuple[Converter, ...], _Node[T]]] = []
+        """Segments of text and parameters; first, since they say most. Of two the one with more text."""
+        self.typed: list[tuple[Converter, Callable[[str], object], Callable[[str], Any], _Node[T]]] = []
         self.texts: _Node[T] | None = None
         """A whole segment of text."""
         self.tails: list[tuple[re.Pattern[str], tuple[Converter, ...], Leaf[T]]] = []
@@ -89,19 +89,28 @@ class Table(Generic[T]):
     def __init__(self) -> None:
         self.static: dict[str, Leaf[T]] = {}
         self._root: _Node[T] = _Node()
-        self._dynamic: dict[str, Leaf[T]] = {}
-        self._shapes: dict[str, list[Leaf[T]]] = {}
+        self._dynamic: dict[tuple[str, tuple[Parameter, ...]], Leaf[T]] = {}
+        self._taken: dict[tuple[str, str, str], str] = {}
+        """By the paths, kind and method: who serves them."""
 
-    def add(self, pattern: Pattern, kind: str, method: str, target: T) -> Leaf[T]:
-        """Registers `target` under `pattern`.
+    def add(self, pattern: Pattern, kind: str, method: str, target: T, label: str = "", slash: TrailingSlash = "redirect") -> Leaf[T]:
+        """Registers `target` under `pattern`. `label` is what an error calls it.
+
+        Two routes clash if they match the same paths, whatever their parameters are called and however their patterns are
+        spelled. Nothing else hides a route: where patterns overlap, the one that says more comes first.
 
         Raises:
-            DuplicateRoute: the same kind and method is already served for the same paths, under whatever parameter names.
+            DuplicateRoute: the same kind and method is already served for the same paths.
+            MixedPolicies: another route of the same pattern has another `slash`.
         """
-        leaf = self._leaf(pattern)
-        for other in self._shapes[_shape(pattern)]:
-            if other is not leaf and (other.websocket is not None if kind == "websocket" else method in getattr(other, kind)):
-                raise DuplicateRoute(f"{kind} {method}".strip(), other.pattern.text, pattern.text)
+        label = label or repr(pattern.text)
+        place = (pattern.language, kind, method)
+        if place in self._taken:
+            raise DuplicateRoute(" ".join((kind, method, pattern.text) if method else (kind, pattern.text)), self._taken[place], label)
+        self._taken[place] = label
+        leaf = self._leaf(pattern, slash)
+        if leaf.slash != slash:
+            raise MixedPolicies(pattern.text, leaf.slash, slash)
         leaf.add(kind, method, target)
         return leaf
 
@@ -158,76 +167,64 @@ class Table(Generic[T]):
             for leaf, values in _walk(self._root, segments, 0, ()):
                 yield leaf, dict(zip(leaf.names, values, strict=True))
 
-    def _leaf(self, pattern: Pattern) -> Leaf[T]:
-        known = self.static if pattern.is_static else self._dynamic
-        leaf = known.get(pattern.text)
+    def _leaf(self, pattern: Pattern, slash: TrailingSlash) -> Leaf[T]:
+        if pattern.is_static:
+            return self.static.setdefault(pattern.text, Leaf(pattern, slash))
+        key = (pattern.text, pattern.parameters)
+        leaf = self._dynamic.get(key)
         if leaf is None:
-            leaf = known[pattern.text] = Leaf(pattern)
-            self._shapes.setdefault(_shape(pattern), []).append(leaf)
-            if not pattern.is_static:
-                _plant(self._root, pattern, leaf)
+            leaf = self._dynamic[key] = Leaf(pattern, slash)
+            _plant(self._root, pattern, leaf)
         return leaf
-
-
-def _reach(pattern: Pattern) -> int | None:
-    if not any(parameter.converter.spans for parameter in pattern.parameters):
-        return None
-    return pattern.text.index("{")
-
-
-def _shape(pattern: Pattern) -> str:
-    """The pattern without its parameter names."""
-    return "/".join(
-        "".join(part if isinstance(part, str) else f"{{:{part.converter.name}}}" for part in segment) for segment in pattern.segments
-    )
-
-
-def _regex(parts: tuple[Part, ...]) -> str:
-    return "".join(re.escape(part) if isinstance(part, str) else f"({_no_groups(part.converter.regex)})" for part in parts)
-
-
-def _no_groups(regex: str) -> str:
-    """The same expression with its capturing groups made plain, so that ours keep their numbers."""
-    return re.sub(r"(?<!\\)((?:\\\\)*)\((?!\?)", r"\1(?:", regex)
 
 
 def _plant(node: _Node[T], pattern: Pattern, leaf: Leaf[T]) -> None:
     for index, segment in enumerate(pattern.segments):
-        parameters = tuple(part for part in segment if isinstance(part, Parameter))
-        if any(parameter.converter.spans for parameter in parameters):
+        if exactness_of(segment) == REST:
             rest = pattern.segments[index:]
             converters = tuple(part.converter for parts in rest for part in parts if isinstance(part, Parameter))
-            node.tails.append((re.compile("/".join(map(_regex, rest)), re.DOTALL), converters, leaf))
-            # The longer the text beside the hole, the more exact.
-            node.tails.sort(
-                key=lambda tail: -sum(len(part) for parts in tail[2].pattern.segments for part in parts if isinstance(part, str))
-            )
+            node.tails.append((re.compile(bounded("/".join(map(regex_of, rest))), re.DOTALL), converters, leaf))
+            node.tails.sort(key=lambda tail: _tail_rank(tail[2].pattern))
             return
-        node = _child(node, segment, parameters)
+        node = _child(node, segment)
     node.leaf.append(leaf)
 
 
-def _child(node: _Node[T], segment: tuple[Part, ...], parameters: tuple[Parameter, ...]) -> _Node[T]:
-    if not parameters:
-        return node.children.setdefault(str(segment[0]), _Node())
-    if len(segment) > 1:
-        shape = _regex(segment)
-        for known, _, _, child in node.mixed:
-            if known == shape:
-                return child
-        child = _Node[T]()
-        node.mixed.append((shape, re.compile(shape), tuple(parameter.converter for parameter in parameters), child))
-        return child
-    converter = parameters[0].converter
-    if converter is STR:
-        if node.texts is None:
-            node.texts = _Node()
-        return node.texts
-    for name, _, _, child in node.typed:
-        if name == converter.name:
-            return child
+def _tail_rank(pattern: Pattern) -> tuple[object, ...]:
+    # The longer the text beside the hole, the more exact; then the more segments, then the more exact ones.
+    return -sum(map(_text_length, pattern.segments)), -len(pattern.segments), pattern.exactness
+
+
+def _text_length(segment: tuple[Part, ...]) -> int:
+    return sum(len(part) for part in segment if isinstance(part, str))
+
+
+def _child(node: _Node[T], segment: tuple[Part, ...]) -> _Node[T]:
+    """The place behind a segment; places with the same way to them are one."""
+    kind = exactness_of(segment)
     child = _Node[T]()
-    node.typed.append((converter.name, re.compile(converter.regex).fullmatch, converter.parse, child))
+    if kind == TEXT:
+        return node.children.setdefault(str(segment[0]), child)
+    converters = tuple(part.converter for part in segment if isinstance(part, Parameter))
+    if kind == ANY:
+        node.texts = node.texts or child
+        return node.texts
+    if kind == TYPED:
+        (converter,) = converters
+        for known, _, _, place in node.typed:
+            if known == converter:
+                return place
+        node.typed.append((converter, re.compile(bounded(converter.regex)).fullmatch, converter.parse, child))
+        # Every int is a float, too, and would never be found behind it.
+        node.typed.sort(key=lambda each: each[0] == FLOAT)
+        return child
+    regex = regex_of(segment)
+    for _, known_regex, _, known_converters, place in node.mixed:
+        if (known_regex, known_converters) == (regex, converters):
+            return place
+    rank = (-_text_length(segment), len(converters))
+    node.mixed.append((rank, regex, re.compile(bounded(regex)), converters, child))
+    node.mixed.sort(key=lambda each: each[0])
     return child
 
 
@@ -240,7 +237,7 @@ def _walk(node: _Node[T], segments: list[str], index: int, values: tuple[Any, ..
     child = node.children.get(segment)
     if child is not None:
         yield from _walk(child, segments, index + 1, values)
-    for _, regex, converters, child in node.mixed:
+    for _, _, regex, converters, child in node.mixed:
         found = regex.fullmatch(segment)
         if found:
             parsed = _parse(converters, found.groups())

@@ -14,7 +14,7 @@ class DuplicateName(ConfigError):
     """Two paths have one name."""
 
     def __init__(self, name: str, first: str, second: str) -> None:
-        super().__init__(f"the name {name!r} is given to {first!r} and to {second!r}; each path needs its own")
+        super().__init__(f"the name {name!r} is given to {first} and to {second}; each path needs its own")
 
 
 class UnknownName(LookupError):
@@ -26,30 +26,49 @@ class UnknownName(LookupError):
         self.name = name
 
 
+def qualified(namespace: str, name: str) -> str:
+    """A name, or another namespace, inside of a namespace.
+
+    >>> qualified("admin", "user"), qualified("", "user"), qualified("admin", "")
+    ('admin:user', 'user', 'admin')
+    """
+    return ":".join(part for part in (namespace, name) if part)
+
+
 class Names:
     """What `url_for` knows."""
 
     def __init__(self) -> None:
-        self._patterns: dict[str, Pattern] = {}
+        self._patterns: dict[str, tuple[Pattern, str]] = {}
 
-    def add(self, name: str, pattern: Pattern) -> None:
-        """Gives `pattern` a name; the same pattern may have it twice, for two methods.
+    def add(self, name: str, pattern: Pattern, label: str = "") -> None:
+        """Gives `pattern` a name; the same pattern may have it twice, for two methods. `label` is what an error calls it.
 
         Raises:
             DuplicateName: another pattern has it.
         """
-        known = self._patterns.setdefault(name, pattern)
+        label = label or repr(pattern.text)
+        known, first = self._patterns.setdefault(name, (pattern, label))
         if known.text != pattern.text:
-            raise DuplicateName(name, known.text, pattern.text)
+            raise DuplicateName(name, first, label)
+
+    def mount(self, namespace: str, prefix: Pattern | None, names: "Names") -> None:
+        """Takes over the names of an app mounted at `prefix`, as `namespace:name`.
+
+        Raises:
+            DuplicateName: another pattern has such a name.
+            BadPattern: a path has a parameter of the prefix again.
+        """
+        for name, (pattern, label) in names._patterns.items():
+            self.add(qualified(namespace, name), pattern.under(prefix), label)
 
     def path(self, name: str, root_path: str, values: Mapping[str, Any]) -> str:
         """The path of a named route, escaped, `root_path` in front.
 
         Raises:
             UnknownName: no route has that name.
-            ValueError: a value is missing, too many, or would not match.
+            ValueError: a value is missing, too many, or would not be read back.
         """
-        pattern = self._patterns.get(name)
-        if pattern is None:
+        if name not in self._patterns:
             raise UnknownName(name, sorted(self._patterns))
-        return encode_path(root_path) + pattern.spell(values)
+        return encode_path(root_path) + self._patterns[name][0].spell(values)

@@ -1,12 +1,15 @@
 """Paths, hosts and origins."""
 
 import ipaddress
+import uuid
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pagi.http.url import decode_path, encode_path, encode_query, encode_segment, same_origin, valid_host
+from pagi.http.query import Query
+from pagi.http.url import absolute, decode_path, encode_path, encode_query, encode_segment, same_origin, valid_host, with_query
 
 
 @pytest.mark.parametrize(
@@ -49,6 +52,72 @@ def test_a_path_survives_and_keeps_its_slashes(text: str) -> None:
     encoded = encode_path(text)
     assert encoded.count("/") == text.count("/")
     assert decode_path(encoded.encode("ascii")) == text
+
+
+@pytest.mark.parametrize(
+    ("url", "fields", "result"),
+    [
+        ("/a", {}, "/a"),
+        ("/a", {"x": None}, "/a"),
+        ("/a", {"x": []}, "/a"),
+        ("/a", {"x": [1, None, 2]}, "/a?x=1&x=2"),
+        ("/a", {"x": True, "y": False}, "/a?x=true&y=false"),
+        ("/a", {"x": "ab"}, "/a?x=ab"),
+        ("/a", {"x": 1.5, "y": uuid.UUID(int=0)}, "/a?x=1.5&y=00000000-0000-0000-0000-000000000000"),
+        ("/a", [("x", "1"), ("x", ("2", "3"))], "/a?x=1&x=2&x=3"),
+        ("/a?b=c", {"x": 1}, "/a?b=c&x=1"),
+        ("/a?", {"x": 1}, "/a?x=1"),
+        ("/a?b&", {"x": 1}, "/a?b&x=1"),
+        ("/a#f?g", {"x": 1}, "/a?x=1#f?g"),
+        ("/a#f", {}, "/a#f"),
+        ("https://h/a", {"x&": "#?="}, "https://h/a?x%26=%23%3F%3D"),
+    ],
+)
+def test_a_query_is_added_where_it_belongs(url: str, fields: Any, result: str) -> None:
+    assert with_query(url, fields) == result
+
+
+@given(st.lists(st.tuples(st.text(max_size=5), st.text(max_size=5)), max_size=5))
+def test_an_added_query_is_read_back(fields: list[tuple[str, str]]) -> None:
+    url = with_query("/a#b", fields)
+    query = url.removesuffix("#b").partition("?")[2]
+    assert "#" not in query
+    assert Query.parse(query.encode()).items() == fields
+
+
+@pytest.mark.parametrize(
+    ("scheme", "host", "path", "url"),
+    [
+        ("https", "example.org", "/", "https://example.org/"),
+        ("ws", "[::1]:8000", "/chat?x=1#y", "ws://[::1]:8000/chat?x=1#y"),
+        ("http", "h", "//evil.example/", "http://h//evil.example/"),
+    ],
+)
+def test_a_path_becomes_absolute(scheme: str, host: str, path: str, url: str) -> None:
+    assert absolute(scheme, host, path) == url
+
+
+@pytest.mark.parametrize(
+    ("scheme", "host", "path"),
+    [
+        ("javascript", "h", "/"),
+        ("", "h", "/"),
+        ("https", "", "/"),
+        ("https", "h@evil.example", "/"),
+        ("https", "evil.example/", "/"),
+        ("https", "h\r\nx", "/"),
+        ("https", "h", ""),
+        ("https", "h", "a"),
+        ("https", "h", ".evil.example/"),
+        ("https", "h", "@evil.example/"),
+        ("https", "h", "/a b"),
+        ("https", "h", "/a\n"),
+        ("https", "h", "/é"),
+    ],
+)
+def test_what_would_lead_elsewhere_cannot_be_made_absolute(scheme: str, host: str, path: str) -> None:
+    with pytest.raises(ValueError, match=r"scheme|host|path"):
+        absolute(scheme, host, path)
 
 
 def test_a_query_escapes_what_would_separate() -> None:
