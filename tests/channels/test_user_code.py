@@ -7,7 +7,7 @@ import anyio
 import msgspec
 import pytest
 
-from pagi import App, Event, HTTPContext, Response, SSEContext, WebSocketContext
+from pagi import App, Event, HTTPContext, HTTPEndpoint, Response, SSEContext, SSEEndpoint, WebSocketContext, provider
 from pagi.channels import Channels, Gap, Item, MemoryChannels, Subscription, Topic
 from pagi.testing import TestClient, WebSocketClosed
 
@@ -33,22 +33,29 @@ assert_type(LEVEL, Topic[int | None])
 assert_type(NAMES, Topic[list[str]])
 
 
-def new_app(channels: Channels) -> App:
-    app = App()
+class Messages(HTTPEndpoint):
+    async def post(self, ctx: HTTPContext, body: Message, channels: Channels) -> Response:
+        return ctx.json({"id": await channels.publish(BOARD, body)}, status=201)
 
-    @app.post("/messages")
-    async def post(ctx: HTTPContext) -> Response:
-        message = msgspec.convert(await ctx.request.json(), Message)
-        return ctx.json({"id": await channels.publish(BOARD, message)}, status=201)
 
-    @app.sse("/feed")
-    async def feed(ctx: SSEContext) -> AsyncIterator[Event[Message | Gap]]:
+class Feed(SSEEndpoint):
+    async def stream(self, ctx: SSEContext, channels: Channels) -> AsyncIterator[Event[Message | Gap]]:
         async with channels.subscribe(BOARD, after=ctx.last_event_id) as messages:
             async for event in messages.events("message"):
                 yield event
 
+
+def new_app(channels: Channels) -> App:
+    @provider(scope="app")
+    def given() -> Channels:
+        return channels
+
+    app = App(providers=[given])
+    app.add("/messages", Messages)
+    app.add("/feed", Feed)
+
     @app.websocket("/chat")
-    async def chat(ctx: WebSocketContext) -> None:
+    async def chat(ctx: WebSocketContext, channels: Channels) -> None:
         await ctx.accept()
         async with channels.subscribe(BOARD, capacity=2) as messages:
             await ctx.send_text("ready")
