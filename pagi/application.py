@@ -1,7 +1,7 @@
 """The App: routers, middleware and lifespan made into one callable that any ASGI server can serve."""
 
 import copy
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal, TypeVar, cast
 
 import anyio
@@ -9,6 +9,7 @@ from anyio.lowlevel import RunVar
 
 from pagi import edge
 from pagi.builder import BASES, Parts, build_site
+from pagi.channels import Channels, MemoryChannels
 from pagi.context.answering import run_background
 from pagi.context.context import Context
 from pagi.context.next import Kind
@@ -21,8 +22,8 @@ from pagi.gateway.asgi import as_asgi
 from pagi.gateway.marker import Marker
 from pagi.gateway.types import ASGIApp, Receive, Scope, Send
 from pagi.http.errors import AppError, ConfigError
-from pagi.injection.providers import Provider
-from pagi.injection.registry import Overrides
+from pagi.injection.providers import Provider, provider
+from pagi.injection.registry import Overrides, check_untaken
 from pagi.lifespan import Lifespan, run_lifespan
 from pagi.messages.response import Response
 from pagi.routing.converters import Converter
@@ -35,6 +36,14 @@ Rewrite = Callable[[Scope], None]
 """Changes path, method, scheme, host or client of a scope before anything is matched."""
 
 AnyOrigin = Literal["*"]
+
+
+@provider(scope="app", provides=Channels)
+async def default_channels() -> AsyncIterator[Channels]:
+    """The channels of an app that provides none of its own: in memory, gone with the run."""
+    async with MemoryChannels() as channels:
+        yield channels
+
 
 DEFAULT_THREADS = 40
 """How many plain `def` handlers may run at once."""
@@ -72,6 +81,9 @@ class App(Router, extends_router=True):
         threads: how many plain `def` handlers may run at once.
         trailing_slash, converters, namespace: see `Router`.
     """
+
+    debug = False
+    """What goes wrong may be shown to whoever asks from this machine: `pagi dev` sets it, and nothing else should."""
 
     def __init__(
         self,
@@ -124,6 +136,7 @@ class App(Router, extends_router=True):
             return
         site = build_site(self, self._parts())
         site.origins = self._origins
+        site.debug = self.debug
         self._bridge = as_asgi(self._enter, settles_kind=True)
         if self._asgi_middleware:
             wrapped: ASGIApp = self._inside_asgi
@@ -138,6 +151,7 @@ class App(Router, extends_router=True):
             contexts={**BASES, **self._contexts},
             threads=self._threads_of_this_loop,
             providers=self._providers,
+            defaults=(default_channels,),
             exception_handlers=self._exception_handlers,
             overrides=self._overrides,
             parts_of=_parts_of,
@@ -165,8 +179,14 @@ class App(Router, extends_router=True):
         """Every route and what runs for it, in the order of registration. Builds the app."""
         return list(self._ready.routes)
 
-    def overridden(self, overrides: Overrides) -> "App":
-        """This app with other values in the place of some dependencies: for tests. It is built anew, and this one is not changed."""
+    def overridden(self, overrides: Overrides, *, is_running: bool = False) -> "App":
+        """This app with other values in the place of some dependencies: for tests. It is built anew, and this one is not changed.
+
+        Raises:
+            ConfigError: the app `is_running`, and something that lives as long as it was made from what is to be replaced.
+        """
+        if is_running:
+            check_untaken(self._ready.app_steps.values(), overrides, self._overrides)
         other = copy.copy(self)
         other._overrides = {**self._overrides, **overrides}
         other._limiter = RunVar("pagi.threads")

@@ -7,6 +7,7 @@ from typing import Any, cast
 from pagi.context.context import Context
 from pagi.context.http import HTTPContext
 from pagi.context.next import KINDS, Kind, Layer, Middleware
+from pagi.context.pages import suited
 from pagi.context.ready import ReadyApp
 from pagi.context.sse import SSEContext
 from pagi.context.websocket import WebSocketContext
@@ -288,7 +289,7 @@ def _with_own(contexts: ContextClasses, own: type[Context[Any]] | None) -> Conte
 
 
 async def _not_found(ctx: Context[Any]) -> Response:
-    return problem(404)
+    return suited(ctx, problem(404))
 
 
 async def _elsewhere(ctx: HTTPContext[Any]) -> Response:
@@ -300,7 +301,7 @@ async def _foreign_origin(ctx: Context[Any]) -> Response:
 
 
 async def _unacceptable(ctx: Context[Any]) -> Response:
-    return not_acceptable()
+    return suited(ctx, not_acceptable())
 
 
 def _other_methods(own: str, known: frozenset[str]) -> Layer:
@@ -311,7 +312,7 @@ def _other_methods(own: str, known: frozenset[str]) -> Layer:
         if ctx.method == "OPTIONS":
             return Response(status=204, headers={"allow": allow})
         if ctx.method not in known:
-            return problem(501, "this method is not known here")
-        return problem(405, f"{ctx.method} is not served here; {allow} are", {"allow": allow})
+            return suited(ctx, problem(501, "this method is not known here"))
+        return suited(ctx, problem(405, f"{ctx.method} is not served here; {allow} are", {"allow": allow}))
 
     return layer

@@ -9,6 +9,7 @@ from pagi.context.answering import answer, called, run_background
 from pagi.context.context import Context
 from pagi.context.http import HTTPContext
 from pagi.context.next import Layer
+from pagi.context.pages import failure
 from pagi.context.sse import SSEContext
 from pagi.context.websocket import WebSocketContext
 from pagi.gateway.connection import ConnectionHandle
@@ -127,7 +128,7 @@ async def fail(ctx: Context[Any], error: Exception) -> None:
 
 async def _answer_to_failure(ctx: Context[Any], error: Exception) -> Response:
     try:
-        return await ctx.site.last_answer(ctx, error) or problem(500)
+        return await ctx.site.last_answer(ctx, error) or failure(ctx, error)
     except Exception as worse:
         log.error("the exception handler for %s failed: %s", called(ctx), worse, exc_info=worse)
         return problem(500)

@@ -7,6 +7,7 @@ import click
 
 from pagi.cli.check import check
 from pagi.cli.dev import dev
+from pagi.cli.routes import routes
 from pagi.cli.run import run
 
 
@@ -29,3 +30,4 @@ def main() -> None:
 main.add_command(run)
 main.add_command(dev)
 main.add_command(check)
+main.add_command(routes)

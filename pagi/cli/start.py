@@ -22,9 +22,6 @@ NOT_NAMED = """which application? There are three ways to name it:
   pagi {command} app.py       a file
   pagi {command}              with app = "main:app" under [tool.pagi] in pyproject.toml"""
 
-DEBUG = "debug"
-"""The attribute of an `App` that lets it show what went wrong."""
-
 
 class Settings(msgspec.Struct, frozen=True):
     """What flags, environment and files say together."""
@@ -111,4 +108,4 @@ def build(app: AnyApp) -> None:
 def allow_debugging(app: AnyApp) -> None:
     """Tells a pagi `App` that it may show what went wrong. Only `pagi dev` does so; applications of other kinds are left alone."""
     if isinstance(app, App):
-        setattr(app, DEBUG, True)
+        app.debug = True

@@ -32,6 +32,7 @@ class Site(Protocol):
     """What a context asks of the app it belongs to."""
 
     encode: Callable[[Any], bytes]
+    debug: bool
 
     def url_for(self, name: str, root_path: str, values: Mapping[str, Any], /) -> str: ...
     def rescue(self, ctx: Any, error: Exception, /) -> Awaitable[Response | None]: ...

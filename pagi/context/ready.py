@@ -8,6 +8,7 @@ import msgspec
 
 from pagi.context.answering import answer, run_background
 from pagi.context.http import HTTPContext
+from pagi.context.pages import suited
 from pagi.gateway.asgi import as_asgi, plain_scope
 from pagi.gateway.types import Receive, Scope, Send
 from pagi.http.errors import AppError, PeerError
@@ -63,12 +64,13 @@ class _NoSite:
 
     def __init__(self) -> None:
         self.encode: Callable[[Any], bytes] = msgspec.json.encode
+        self.debug = False
 
     def url_for(self, name: str, root_path: str, values: Mapping[str, Any], /) -> Never:
         raise AppError(f"there is no route {name!r} here: the application runs without an App around it")
 
     async def rescue(self, ctx: Any, error: Exception, /) -> Response | None:
-        return answer_to(error) if isinstance(error, (HTTPException, PeerError)) else None
+        return suited(ctx, answer_to(error)) if isinstance(error, (HTTPException, PeerError)) else None
 
     async def last_answer(self, ctx: Any, error: Exception, /) -> Response | None:
         return None

@@ -5,6 +5,7 @@ from typing import Any
 from pagi.context.context import Context
 from pagi.context.http import HTTPContext
 from pagi.context.next import Layer
+from pagi.context.pages import suited
 from pagi.context.ready import ReadyApp
 from pagi.endpoints.http import check_first
 from pagi.endpoints.matching import INNER, InnerMatch
@@ -51,7 +52,7 @@ def ready_layer(app: ReadyApp, prefix: Pattern | None) -> Layer:
         outside = scope.get("root_path") or ""
         scope["root_path"] = mounted_root(scope, end)
         try:
-            return await app.respond(ctx)
+            return suited(ctx, await app.respond(ctx))
         except Exception as error:
             answer = await rescued(ctx, error)
             if answer is None:

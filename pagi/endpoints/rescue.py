@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, cast
 
+from pagi.context.pages import suited
 from pagi.endpoints.invalid import Unfit, all_misfits
 from pagi.gateway.annotations import name_of
 from pagi.gateway.reasons import ClientGone
@@ -50,7 +51,7 @@ class Rescue:
         handler = self._innermost(error)
         if handler is not None:
             return await self._answered(handler, ctx, error)
-        return answer_to(error) if isinstance(error, (HTTPException, PeerError)) else None
+        return suited(ctx, answer_to(error)) if isinstance(error, (HTTPException, PeerError)) else None
 
     async def last(self, ctx: Any, error: Exception) -> Response | None:
         """The answer that the app gives to an error nobody caught; None where it has none of its own."""

@@ -79,6 +79,8 @@ class Site:
         self.table: Table[Target] = Table()
         self.names = Names()
         self.contexts = contexts
+        self.debug = False
+        """What went wrong may be shown to whoever develops it."""
         self.exceptions = rescue or Rescue()
         self.resolvers = resolvers or Resolvers(Registry())
         self.app_steps: Mapping[Hashable, Step] = {} if app_steps is None else app_steps

@@ -21,6 +21,7 @@ from pagi.endpoints.wiring import Owner, Wiring, has_open_call
 from pagi.gateway.annotations import is_async, is_async_generator
 from pagi.gateway.direct import Direct, Timer
 from pagi.gateway.reasons import ClientGone
+from pagi.http.errors import PeerError
 from pagi.injection.plan import Leaf
 from pagi.injection.source import compile_plan
 from pagi.messages.response import AlreadySent, Response
@@ -145,6 +146,11 @@ class Life:
         answer = await rescued(self.ctx, error, self._leaves)
         if answer is not None:
             return answer
+        if isinstance(error, PeerError) and self.sse.state == "started":
+            # The client's doing, above all one that reads too slowly: it comes back by itself, and finds its place again.
+            log.info("the stream %s ends early: %s", called(self.ctx), error)
+            await self.sse.close()
+            return sent(self.ctx)
         if self._on_error is not None and self.sse.state == "started" and not isinstance(error, ClientGone):
             event = await self._on_error(self.ctx, error)
             if event is not None:

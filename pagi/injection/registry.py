@@ -1,13 +1,14 @@
 """Which maker stands for which type or function, with what replaces it in tests."""
 
 import inspect
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from pagi.http.errors import ConfigError
 from pagi.injection.errors import DuplicateProvider
 from pagi.injection.makers import Maker, key_of, provided_type
+from pagi.injection.plan import Step
 from pagi.injection.providers import Provider
 
 
@@ -147,3 +148,27 @@ def _forms(annotation: Any) -> Iterator[Any]:
 def show_type(annotation: Any) -> str:
     """How errors spell a type."""
     return annotation.__name__ if inspect.isclass(annotation) and not get_args(annotation) else str(annotation)
+
+
+def check_untaken(steps: Iterable[Step], overrides: Overrides, known: Overrides) -> None:
+    """Refuses to replace what another value of scope `app` was made from already: half of the run would keep the old one.
+
+    Raises:
+        ConfigError: something was.
+    """
+    wanted = {key_of(target) for target in overrides} - {key_of(target) for target in known}
+    for step in steps:
+        for argument in step.arguments:
+            taken = argument.source
+            if isinstance(taken, Step) and taken.maker.lifetime == "app" and _names(taken.maker) & wanted:
+                raise ConfigError(
+                    f"{taken.maker.name} cannot be replaced any more: {step.maker.name} was made from it at start-up; "
+                    f"replace it before, with TestClient(app, overrides={{...}})"
+                )
+
+
+def _names(maker: Maker) -> set[Hashable]:
+    try:
+        return {maker.key, key_of(provided_type(maker.function))}
+    except ConfigError:
+        return {maker.key}

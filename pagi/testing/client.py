@@ -1,19 +1,21 @@
 """The test client: the server's real connection and exchanges over memory, with nothing between them and the test but bytes."""
 
 import time
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from types import TracebackType
-from typing import Any, Self, Unpack
+from typing import Any, Self, TypeVar, Unpack, overload
 
 from pagi.gateway.types import AnyApp, HeaderList
 from pagi.http.errors import ConfigError, PagiError
+from pagi.injection.providers import Provider
 from pagi.server.options import server_options
 from pagi.testing.cookies import Cookies
 from pagi.testing.event_stream import EventStreamSession, StreamDeclined, is_event_stream
 from pagi.testing.exchange import ClientExchange
 from pagi.testing.line import RawConnection
 from pagi.testing.origin import Origin
+from pagi.testing.overriding import overridden, stand_in
 from pagi.testing.redirects import is_redirect, redirected
 from pagi.testing.reply import Reply, ReplyHead, StreamedReply
 from pagi.testing.request import (
@@ -29,6 +31,8 @@ from pagi.testing.request import (
 from pagi.testing.run import Run
 from pagi.testing.served import Failures
 from pagi.testing.websocket import WebSocketDenied, WebSocketSession
+
+T = TypeVar("T")
 
 TEST_DEFAULTS: dict[str, Any] = {"graceful_seconds": 2.0, "disconnect_grace_seconds": 0.5}
 """Where the client's server differs from the command's: nobody is at the other end, so it waits less for those who linger."""
@@ -71,9 +75,10 @@ class TestClient:
         follow_redirects: bool = False,
         raise_app_exceptions: bool = True,
         virtual_clock: bool = False,
+        overrides: Mapping[Any, Any] | None = None,
         **options: Any,
     ) -> None:
-        self.app = app
+        self.app = app if overrides is None else overridden(app, overrides)
         self.follow_redirects = follow_redirects
         self._origin = Origin(base_url, root_path, client)
         self._headers = header_list(headers)
@@ -114,6 +119,24 @@ class TestClient:
     def state(self) -> dict[str, Any]:
         """What the lifespan left for the scopes: the object itself, not a copy."""
         return self._running().state
+
+    # ---- other dependencies
+
+    @overload
+    def override(self, target: Provider[T] | type[T], value: T, /) -> None: ...
+    @overload
+    def override(self, target: Callable[..., Any], value: Any, /) -> None: ...
+    @overload
+    def override(self, target: Callable[..., Any], /, *, use: Callable[..., Any]) -> None: ...
+    def override(self, target: Any, /, *value: Any, use: Callable[..., Any] | None = None) -> None:
+        """Puts a value, or what another function gives, in the place of a dependency, for all that is asked from now on.
+
+        Raises:
+            ConfigError: something that lives as long as the application was made from it already.
+        """
+        self.app = overridden(self.app, {target: stand_in(value, use)}, is_running=self._run is not None)
+        if self._run is not None:
+            self._run.serve(self.app)
 
     # ---- time
 

@@ -59,6 +59,10 @@ class Run:
         """What the lifespan left for the scopes."""
         return self._service.state
 
+    def serve(self, app: AnyApp) -> None:
+        """From now on exchanges are this application's; what began goes on as it is."""
+        self._service.tested = app
+
     async def start(self) -> None:
         """Starts the application.
 

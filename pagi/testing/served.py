@@ -40,7 +40,7 @@ class ServiceUnderTest(Service):
     def __init__(self, app: AnyApp, options: ServerOptions, runtime: HostedRuntime, failures: Failures) -> None:
         super().__init__(app, options, runtime)
         self.failures = failures.keep
-        self._tested = app
+        self.tested = app
         # Whether the application is marked was read from itself, just now; from here on it is called through us.
         self.app = self._call
         self._forgotten = Bell(runtime)
@@ -48,7 +48,7 @@ class ServiceUnderTest(Service):
     async def _call(self, scope: Any, receive: Any, send: Any) -> None:
         """Calls the application, and looks for a failure that its framework logged and made an answer of."""
         try:
-            await self._tested(scope, receive, send)
+            await self.tested(scope, receive, send)
         finally:
             answered = scope.get("pagi.exception")
             if isinstance(answered, BaseException) and self.failures is not None:

@@ -1,19 +1,22 @@
 """The test client for tests that are plain functions: the async one on a loop in a thread, and nothing of its own beside that."""
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from types import TracebackType
-from typing import Any, Literal, Self, Unpack
+from typing import Any, Literal, Self, TypeVar, Unpack, overload
 
 from anyio.from_thread import start_blocking_portal
 
 from pagi.gateway.types import AnyApp
 from pagi.http.errors import ConfigError
+from pagi.injection.providers import Provider
 from pagi.testing.client import TestClient
 from pagi.testing.cookies import Cookies
 from pagi.testing.reply import Reply
 from pagi.testing.request import HeadersInput, ParamsInput, RequestParts
 from pagi.testing.sync_sessions import Bridge, SyncEventStreamSession, SyncRawConnection, SyncStreamedReply, SyncWebSocketSession
+
+T = TypeVar("T")
 
 STEP_SECONDS = 30.0
 """How long a step may take: a plain function has no other way to stop waiting for what does not come."""
@@ -40,6 +43,7 @@ class SyncTestClient:
         follow_redirects: bool = False,
         raise_app_exceptions: bool = True,
         virtual_clock: bool = False,
+        overrides: Mapping[Any, Any] | None = None,
         backend: Literal["asyncio", "trio"] = "asyncio",
         backend_options: dict[str, Any] | None = None,
         timeout: float | None = STEP_SECONDS,
@@ -56,6 +60,7 @@ class SyncTestClient:
             follow_redirects=follow_redirects,
             raise_app_exceptions=raise_app_exceptions,
             virtual_clock=virtual_clock,
+            overrides=overrides,
             **options,
         )
         self._loop = backend, backend_options
@@ -94,6 +99,17 @@ class SyncTestClient:
         return self._client.cookies
 
     # ---- time
+
+    @overload
+    def override(self, target: Provider[T] | type[T], value: T, /) -> None: ...
+    @overload
+    def override(self, target: Callable[..., Any], value: Any, /) -> None: ...
+    @overload
+    def override(self, target: Callable[..., Any], /, *, use: Callable[..., Any]) -> None: ...
+    def override(self, target: Any, /, *value: Any, use: Callable[..., Any] | None = None) -> None:
+        """See `TestClient.override`."""
+        override: Callable[..., None] = self._client.override
+        override(target, *value, use=use)
 
     def advance(self, seconds: float) -> None:
         """See `TestClient.advance`."""

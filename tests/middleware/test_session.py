@@ -353,7 +353,7 @@ async def test_an_error_that_nobody_caught_saves_nothing_and_still_ends_what_was
     async with browsing(make_app(session()), raise_app_exceptions=False) as browser:
         await browser.get("/count")
         reply = await browser.get("/fail/count/0")
-        assert (reply.status, "set-cookie" in reply.headers, reply.headers["vary"]) == (500, False, "Cookie")
+        assert (reply.status, "set-cookie" in reply.headers, reply.headers["vary"]) == (500, False, "Accept, Cookie")
         assert (await browser.get("/fail/logout/0")).status == 500
         assert browser.cookies == {}
 
