@@ -15,6 +15,8 @@ from pagi.routing.expressions import BadExpression, bounded
 _KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 _INT64 = range(-(2**63), 2**63)
+_SAFE_LENGTH = 19
+"""Any shorter text is of a 64-bit integer; the longest has one character more, its sign."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,10 +47,13 @@ class Converter:
 
 
 def _int64(text: str) -> int:
-    value = int(text)
-    if value not in _INT64:
-        raise ValueError(f"{text} is no 64-bit integer")
-    return value
+    # The table lets digits of any script and in any number come here, see `Table`.
+    if text.isascii():
+        if len(text) < _SAFE_LENGTH:
+            return int(text)
+        if len(text) <= _SAFE_LENGTH + 1 and int(text) in _INT64:
+            return int(text)
+    raise ValueError("no 64-bit integer")
 
 
 def _plain(value: float) -> str:
@@ -62,12 +67,13 @@ def _plain(value: float) -> str:
 
 STR = Converter(name="str", regex=r"[^/]+")
 
+INT = Converter(name="int", regex=r"-?[0-9]{1,19}", parse=_int64, type=int)
+
 FLOAT = Converter(name="float", regex=r"-?[0-9]{1,19}(?:\.[0-9]{1,19})?", parse=float, spell=_plain, type=float)
 
 CONVERTERS: dict[str, Converter] = {
     "str": STR,
-    # What has more digits fits no column of a database, and `int` itself gives up at some thousand.
-    "int": Converter(name="int", regex=r"-?[0-9]{1,19}", parse=_int64, type=int),
+    "int": INT,  # what is larger fits no column of a database, and Python itself gives up at some thousand digits
     "float": FLOAT,
     "uuid": Converter(
         name="uuid", regex=r"[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}", parse=uuid.UUID, type=uuid.UUID

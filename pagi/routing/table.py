@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Generic, Literal, TypeVar
 
 from pagi.http.errors import ConfigError
-from pagi.routing.converters import FLOAT, Converter
+from pagi.routing.converters import FLOAT, INT, Converter
 from pagi.routing.expressions import bounded
 from pagi.routing.patterns import ANY, REST, TEXT, TYPED, Parameter, Part, Pattern, exactness_of, regex_of
 
@@ -136,8 +136,8 @@ class Table(Generic[T]):
             if child is None:
                 if node.mixed:
                     return None, {}
-                for _, fullmatch, parse, typed in node.typed:
-                    if fullmatch(segment):
+                for _, check, parse, typed in node.typed:
+                    if check(segment):
                         try:
                             values.append(parse(segment))
                         except ValueError:
@@ -214,7 +214,8 @@ def _child(node: _Node[T], segment: tuple[Part, ...]) -> _Node[T]:
         for known, _, _, place in node.typed:
             if known == converter:
                 return place
-        node.typed.append((converter, re.compile(bounded(converter.regex)).fullmatch, converter.parse, child))
+        for check in _checks(converter):
+            node.typed.append((converter, check, converter.parse, child))
         # Every int is a float, too, and would never be found behind it.
         node.typed.sort(key=lambda each: each[0] == FLOAT)
         return child
@@ -226,6 +227,14 @@ def _child(node: _Node[T], segment: tuple[Part, ...]) -> _Node[T]:
     node.mixed.append((rank, regex, re.compile(bounded(regex)), converters, child))
     node.mixed.sort(key=lambda each: each[0])
     return child
+
+
+def _checks(converter: Converter) -> list[Callable[[str], object]]:
+    """What lets a segment through to `parse`: of several one at most does."""
+    if converter == INT:
+        # Nearly every int is plain digits, and asking for those is half the price of an expression. `parse` judges the rest.
+        return [str.isdecimal, re.compile(r"-[0-9]{1,19}").fullmatch]
+    return [re.compile(bounded(converter.regex)).fullmatch]
 
 
 def _walk(node: _Node[T], segments: list[str], index: int, values: tuple[Any, ...]) -> Iterator[tuple[Leaf[T], tuple[Any, ...]]]:
@@ -243,8 +252,8 @@ def _walk(node: _Node[T], segments: list[str], index: int, values: tuple[Any, ..
             parsed = _parse(converters, found.groups())
             if parsed is not None:
                 yield from _walk(child, segments, index + 1, values + parsed)
-    for _, fullmatch, parse, child in node.typed:
-        if fullmatch(segment):
+    for _, check, parse, child in node.typed:
+        if check(segment):
             try:
                 value = parse(segment)
             except ValueError:
