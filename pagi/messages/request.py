@@ -7,26 +7,18 @@ import msgspec
 
 from pagi.gateway.reasons import ClientGone, Reason
 from pagi.gateway.types import Message, Receive, Scope
-from pagi.http.errors import AppError, PeerError
+from pagi.http.errors import AppError
 from pagi.http.media_types import InvalidMediaType, parse_media_type
-from pagi.http.query import FormData, parse_form
+from pagi.messages.bad_body import BadBody as BadBody
+from pagi.messages.forms import FormData, form_type
+from pagi.messages.multipart_parts import DEFAULT_LIMITS, FormLimits
 from pagi.messages.opening import Opening
 
 _decode_json = msgspec.json.Decoder().decode
 
-FORM_TYPE = "application/x-www-form-urlencoded"
-
 
 class BodyConsumed(AppError):
     """The body was streamed: it is gone, and cannot be read again."""
-
-
-class BadBody(PeerError):
-    """The body is not what it says it is. `status` is 400, or 415 for a type that is not understood."""
-
-    def __init__(self, message: str, status: int = 400) -> None:
-        super().__init__(message)
-        self.status = status
 
 
 class Body:
@@ -112,11 +104,12 @@ def _reason(event: Message) -> Reason:
 class WithBody(Opening):
     """An opening that a body may follow."""
 
-    __slots__ = ("_body",)
+    __slots__ = ("_body", "_form")
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
         super().__init__(scope)
         self._body = Body(receive)
+        self._form: tuple[FormLimits, FormData] | None = None
 
     @property
     def method(self) -> str:
@@ -166,17 +159,18 @@ class WithBody(Opening):
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise BadBody(f"the body is not JSON: {error}") from error
 
-    async def form(self) -> FormData[str]:
-        """The fields of an urlencoded form.
+    async def form(self, *, limits: FormLimits = DEFAULT_LIMITS) -> FormData:
+        """The fields and files of a form, urlencoded or multipart. A second call gives the same form.
 
         Raises:
-            BadBody: the body is of another type (415), or has too many fields.
+            BadBody: the body is of another type (415), malformed (400) or past a limit (413).
             ClientGone: the client left before the end.
             BodyConsumed: it was streamed.
         """
-        if self.content_type != FORM_TYPE:
-            raise BadBody(f"a form of type {FORM_TYPE} was expected, got {self.content_type or 'no type'!r}", 415)
-        return parse_form(await self._body.read())
+        if self._form is None or self._form[0] != limits:
+            kind = form_type(self.headers.get("content-type", ""))
+            self._form = limits, FormData.parse(kind, await self._body.read(), limits)
+        return self._form[1]
 
     def stream(self) -> AsyncGenerator[bytes]:
         """The body in parts as they come. What was read whole comes in one part.
