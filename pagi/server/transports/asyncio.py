@@ -3,6 +3,7 @@
 import asyncio
 import socket
 from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 from typing import Any, cast
 
 from pagi.gateway.connection import Waiter
@@ -27,8 +28,11 @@ class FutureWaiter:
 
     def set(self) -> None:
         self._is_set = True
-        for future in (self._future, *(self._others or ())):
-            if future is not None and not future.done():
+        future = self._future
+        if future is not None and not future.done():
+            future.set_result(None)
+        for future in self._others or ():
+            if not future.done():
                 future.set_result(None)
 
     def wait(self) -> Awaitable[None]:
@@ -48,6 +52,7 @@ class AsyncioRuntime:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self.now: Callable[[], float] = loop.time
+        self.waiter: Callable[[], Waiter] = partial(FutureWaiter, loop)
         tick = TickEnd(lambda: loop.call_soon(tick.run))
         self.soon = tick.soon
         self.write_soon = tick.write_soon
@@ -59,9 +64,6 @@ class AsyncioRuntime:
 
     def close(self) -> None:
         self._adopter.close()
-
-    def waiter(self) -> Waiter:
-        return FutureWaiter(self._loop)
 
     def checkpoint(self) -> Awaitable[None]:
         return asyncio.sleep(0)

@@ -26,6 +26,11 @@ class Engine(Protocol):
         """Bytes of later requests that wait for their turn."""
         ...
 
+    @property
+    def is_bypassed(self) -> bool:
+        """A tunnel is open and all that the connection carries (HTTP/1.1): its bytes need not pass through here, only its end."""
+        ...
+
     def receive(self, data: bytes) -> list[Event]:
         """What these bytes mean. `b""` is the end of input."""
         ...

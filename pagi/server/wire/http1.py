@@ -112,6 +112,11 @@ class HTTP1Engine:
         """Bytes received and kept back, of later requests or of a tunnel not yet opened."""
         return len(self._data) - self._at
 
+    @property
+    def is_bypassed(self) -> bool:
+        """The connection is a tunnel, and not at its end: between the two its bytes mean nothing here."""
+        return self._tunnel and not self.closing
+
     # ---- reading
 
     def receive(self, data: bytes) -> list[Event]:

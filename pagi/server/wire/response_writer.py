@@ -186,7 +186,7 @@ class ResponseWriter:
         """The queue, small neighbours joined; empties it."""
         parts = self.parts
         if len(parts) > 1:
-            parts = [b"".join(parts)] if self.size <= JOIN_BYTES else _coalesced(parts)
+            parts = coalesced(parts, self.size)
         self.parts = []
         self.size = 0
         return parts
@@ -224,8 +224,10 @@ def _as_bytes(data: object) -> bytes:
     raise BodyRefused(data)
 
 
-def _coalesced(parts: list[bytes]) -> list[bytes]:
-    """The same bytes in fewer parts, none of them joined to a large one."""
+def coalesced(parts: list[bytes], size: int) -> list[bytes]:
+    """The same bytes, `size` of them, in fewer parts, none of them joined to a large one."""
+    if size <= JOIN_BYTES:
+        return [b"".join(parts)]
     joined: list[bytes] = []
     run: list[bytes] = []
     size = 0
