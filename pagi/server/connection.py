@@ -32,7 +32,7 @@ class Connection:
     __slots__ = (
         "_congested_waiters", "_exchange_waits", "_exchanges", "_flush_due", "_head_since", "_idle_since", "_line",
         "_lost_at", "_progress", "_progress_at", "_starting", "_tunnel", "_unspilled", "_written", "engine",
-        "flush_at", "is_congested", "last_read", "peer", "reading_paused", "service", "transport", "unyielded_bytes",
+        "flush_at", "is_congested", "last_read", "peer", "reading_paused", "sends_files", "service", "transport", "unyielded_bytes",
         "unyielded_events",
     )  # fmt: skip
 
@@ -46,6 +46,7 @@ class Connection:
         self.unyielded_bytes = self.unyielded_events = 0
         self.flush_at = min(FLUSH_BYTES, options.flow.high_water_bytes)
         self._line = line
+        self.sends_files = line.sends_files
         self._exchanges: dict[int, Exchange] = {}
         self._congested_waiters: list[Waiter] | None = None
         self._unspilled: list[Exchange] = []

@@ -38,6 +38,8 @@ class Carrier(Protocol):
     last_read: float
     """When the last bytes came, on the runtime's clock."""
     reading_paused: bool
+    sends_files: bool
+    """`ResponseData` may be a part of a file."""
     flush_at: int
     """Collected bytes at which `pace` is due: `FLUSH_BYTES`, or what is left to the high mark where that is less."""
     unyielded_bytes: int

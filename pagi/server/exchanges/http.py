@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from pagi.gateway import grammar
 from pagi.gateway.file_body import send_file
+from pagi.gateway.file_range import FileRange
 from pagi.gateway.reasons import ClientGone, Reason
 from pagi.gateway.types import HeaderList, Message
 from pagi.http.errors import AppError
@@ -175,7 +176,7 @@ class HTTPExchange(Exchange):
         kind = event["type"]
         if kind == "http.response.body":
             if event.get("file") is not None or event.get("fh") is not None:
-                await send_file(event, self._piece)
+                await send_file(event, self._piece, self._piece if self.carrier.sends_files else None)
             elif not event.get("more_body") and not trailers_follow:
                 self._end_with(bytes(event.get("body") or b""))
                 return
@@ -186,7 +187,7 @@ class HTTPExchange(Exchange):
         elif kind == "http.response.start":
             self._start(event)
         elif kind == "http.response.pathsend":
-            await send_file({"file": event["path"]}, self._piece)
+            await send_file({"file": event["path"]}, self._piece, self._piece if self.carrier.sends_files else None)
             if not trailers_follow:
                 self._end()
         elif kind == "http.response.trailers":
@@ -196,7 +197,7 @@ class HTTPExchange(Exchange):
             links = [(b"link", link) for link in event["links"]]
             self.carrier.send(InformationalHead(self.stream_id, 103, links))
 
-    async def _piece(self, piece: bytes) -> None:
+    async def _piece(self, piece: bytes | FileRange) -> None:
         """A piece of a file."""
         if self.handle.disconnect_reason is not None:
             raise ClientGone(self.handle.disconnect_reason)

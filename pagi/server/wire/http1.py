@@ -4,6 +4,7 @@ import logging
 
 from pagi.http.errors import AppError
 from pagi.server.options import HTTP1Options
+from pagi.server.wire.engine import Part
 from pagi.server.wire.events import (
     Abort,
     Answer,
@@ -353,7 +354,7 @@ class HTTP1Engine:
         """Bytes accepted by `send` and not yet taken: HTTP/1.1 has one queue."""
         return self._writer.size
 
-    def take_output(self) -> list[bytes]:
+    def take_output(self) -> list[Part]:
         """What to write now, in order. A body over 64 KiB is a part of its own."""
         return self._writer.take()
 
