@@ -30,17 +30,8 @@ class HTTPExchange(Exchange):
     """An exchange of kind http or sse: they differ in the names of their events, and sse speaks through a `ServedStream`."""
 
     __slots__ = (
-        "_answered",
-        "_body",
-        "_half_closed",
-        "_inbox",
-        "_left",
-        "_state",
-        "_stream",
-        "_streaming",
-        "_unspilled",
-        "_unspilled_bytes",
-    )
+        "_answered", "_body", "_half_closed", "_inbox", "_left", "_state", "_stream", "_streaming", "_unspilled", "_unspilled_bytes",
+    )  # fmt: skip
 
     def __init__(self, carrier: Carrier, request: Request) -> None:
         head = request.head
@@ -145,6 +136,12 @@ class HTTPExchange(Exchange):
 
     def chunk(self, data: bytes) -> bool:
         """See `Direct.chunk`."""
+        unspilled = self._unspilled
+        if unspilled is not None and self._left is None:
+            # One of many in this tick: the first was looked at, and nothing can have changed that would not have spilled them.
+            unspilled.append(data)
+            self._unspilled_bytes = size = self._unspilled_bytes + len(data)
+            return size >= self.carrier.flush_at or len(unspilled) >= YIELD_EVENTS
         if self.handle.disconnect_reason is not None:
             raise ClientGone(self.handle.disconnect_reason)
         if not self._streaming:
