@@ -17,7 +17,7 @@ from pagi.server.connection import LINGER_BYTES, LINGER_SECONDS, SERVER_FULL, Co
 from pagi.server.exchanges.scope import peer_of
 from pagi.server.runtime import Timer
 from pagi.server.service import Service
-from pagi.server.transports.driving import with_relief
+from pagi.server.transports.driving import DONE, first_step, go_on
 from pagi.server.transports.parts import has_file, send_parts
 from pagi.server.transports.tick import TickEnd
 from pagi.server.wire.engine import Part
@@ -73,7 +73,7 @@ class AnyioRuntime:
         if self.handed_over is not None:
             self.handed_over.append(work)
         else:
-            self._work.start_soon(self.run, work)
+            self._work.start_soon(self.run, work())
         return None
 
     async def cancel(self, tasks: list[object], grace_seconds: float) -> int:
@@ -98,11 +98,11 @@ class AnyioRuntime:
         self._clockwork.start_soon(timer.run, deadline, fn)
         return timer
 
-    async def run(self, work: Work) -> None:
-        """Runs one exchange to its end in the task that calls this."""
+    async def run(self, exchange: Awaitable[None]) -> None:
+        """Awaits one exchange to its end in the task that calls this."""
         self._running += 1
         try:
-            await work()
+            await exchange
         finally:
             self._running -= 1
             if not self._running:
@@ -179,13 +179,21 @@ class SocketLine:
         parts, self._due = self._due, None
         if not parts or self._lost:
             return
-        unsent = list(parts)
-        if not self._backlog:
-            try:
-                send_parts(self._socket, unsent)
-            except OSError as error:
-                self._lose(error)
-                return
+        part = parts[0]
+        unsent: list[Part] | None
+        try:
+            if len(parts) == 1 and isinstance(part, bytes) and not self._backlog:
+                taken = self._socket.send(part)  # what nearly always happens
+                unsent = [part[taken:]] if taken < len(part) else None
+            else:
+                unsent = list(parts)
+                if not self._backlog:
+                    send_parts(self._socket, unsent)
+        except BlockingIOError:
+            unsent = list(parts)
+        except OSError as error:
+            self._lose(error)
+            return
         if unsent:
             self._keep(unsent)
 
@@ -256,25 +264,16 @@ class SocketLine:
                 runtime.handed_over = None
             if started:
                 for work in started[1:]:
-                    self._work.start_soon(runtime.run, work)
-                relieved = await self._go_on(started[0], reading_is_over=not data)
-                if relieved:
+                    self._work.start_soon(runtime.run, work())
+                steps = started[0]()
+                awaited = first_step(steps)
+                if awaited is not DONE:
+                    if data:
+                        self._work.start_soon(self._read)
+                    await runtime.run(go_on(steps, awaited))
                     return
             if not data:
                 return
-
-    async def _go_on(self, work: Work, *, reading_is_over: bool) -> bool:
-        """Runs an exchange in this task. Returns whether another task has taken over the reading."""
-        relieved = False
-
-        def relieve() -> None:
-            nonlocal relieved
-            relieved = True
-            if not reading_is_over:
-                self._work.start_soon(self._read)
-
-        await with_relief(self._runtime.run(work), relieve)
-        return relieved
 
     def _discarded(self, size: int) -> bool:
         """The line closes and still gets input, which nobody wants. Returns whether that is over."""

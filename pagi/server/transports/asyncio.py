@@ -61,10 +61,7 @@ class AsyncioRuntime:
         self.soon = tick.soon
         self.write_soon = tick.write_soon
         self._adopter = Adopter(loop)
-        self._start = self._adopter.start
-
-    def spawn(self, work: Callable[[], Coroutine[Any, Any, None]]) -> object:
-        return self._start(work)
+        self.spawn: Callable[[Callable[[], Coroutine[Any, Any, None]]], object] = self._adopter.start
 
     def close(self) -> None:
         self._adopter.close()
@@ -173,10 +170,11 @@ class ProtocolLine(asyncio.Protocol):
         """Hands what was collected in this tick to the operating system."""
         parts, self._due = self._due, None
         if parts:
-            if self._past is not None or has_file(parts):
+            part = parts[0]
+            if len(parts) == 1 and isinstance(part, bytes) and self._past is None:
+                self._transport.write(part)
+            elif self._past is not None or has_file(parts):
                 self._write_past(parts)
-            elif len(parts) == 1:
-                self._transport.write(cast(bytes, parts[0]))
             else:
                 self._transport.writelines(cast(Sequence[bytes], parts))
             if self._flushes is not None:

@@ -150,7 +150,7 @@ class HTTP1Engine:
             return self._take_waiting()
         self._in_hand = False
         self._writer.head_only = False  # what is sent between requests, as a 408, answers none of them
-        if self._ends or self._must_end(True):
+        if self._ends or ((self._body is not None or self._input_ended) and self._must_end(True)):
             self._close()
             return []
         if self._body is not None:
