@@ -53,7 +53,7 @@ class Runtime(Protocol):
         """Seconds on a clock that never goes back; the clock of `anyio.current_time()`."""
         ...
 
-    def spawn(self, work: Callable[[], Coroutine[Any, Any, None]]) -> object:
+    def spawn(self, work: Callable[[], Coroutine[Any, Any, None]], /) -> object:
         """Runs `work` in a task of its own, which lives as long as what is returned is kept. It reports its own failures.
 
         Its first step may run before `spawn` returns.

@@ -325,8 +325,10 @@ class HTTPExchange(Exchange):
         if limit and inbox.received > limit:
             self._give_up(413, f"the request body is over {limit} bytes", Reason.BODY_TOO_LARGE)
             return
-        self.carrier.holds(self)
-        self.wake()
+        if self._waiter is not None:
+            self.wake()  # it is taken within the tick: to pause the reading until then would cost more than it saves
+        else:
+            self.carrier.holds(self)
 
     def body_ended(self) -> None:
         if self._inbox is not None:

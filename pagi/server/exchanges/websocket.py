@@ -271,10 +271,10 @@ class WebSocketExchange(Exchange):
         inbox.append((event, size))
         self._inbox_bytes += size
         self._moved = True
-        if size >= BIG_BYTES or len(inbox) > 1:
-            self.carrier.holds(self)
         if self._waiter is not None:
-            self.wake()
+            self.wake()  # it is taken within the tick: to pause the reading until then would cost more than the message
+        elif size >= BIG_BYTES or len(inbox) > 1:
+            self.carrier.holds(self)
 
     def body_ended(self) -> None:
         self.input_ended()
