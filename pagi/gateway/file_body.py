@@ -42,12 +42,12 @@ async def send_file(
 ) -> None:
     """Hands what `file` or `fh`, `offset` and `length` of `event` name to `forward`, at most 64 KiB at a time.
 
-    With `forward_range` the parts of a `file` that lie in the page cache are handed to that unread, up to 1 MiB at a time; it
-    has to wait until they left.
-
     A `file` is opened and closed here, and read to the size it has then: at once as far as it lies in the page cache, else by
     a thread, several pieces to a hop, since a hop costs as much as reading many. An `fh` is only read: it stays open, at
     whatever place. One that is a `FileIO` is read like a `file` if both `offset` and `length` are given; any other by a thread.
+
+    With `forward_range` what lies in the page cache of such a file is handed to that unread, up to 1 MiB at a time; it has to
+    wait until that left.
 
     Raises:
         FileBodyError: the file cannot be opened or read.
