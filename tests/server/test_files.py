@@ -162,3 +162,17 @@ async def test_the_shutdown_waits_for_a_file(path: Path, content: bytes) -> None
         server.server.shutdown()
         got += await peer.rest()
     assert got == content
+
+
+async def test_a_file_that_the_application_opened_is_sent_from_its_place_and_stays_open(path: Path, content: bytes) -> None:
+    opened = path.open("rb", buffering=0)
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send(START)
+        await send({"type": "http.response.body", "fh": opened, "offset": 1_000_000, "length": 9_000_000})
+
+    with opened:
+        async with served(app) as server, server.peer() as peer:
+            assert (await peer.ask()).body == content[1_000_000:10_000_000]
+            assert await peer.is_open()
+        assert not opened.closed
