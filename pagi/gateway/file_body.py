@@ -2,11 +2,13 @@
 
 import os
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from io import FileIO
 from typing import Any, Protocol
 
 import anyio.to_thread
 
+from pagi.gateway.file_range import FileRange
 from pagi.http.errors import AppError
 
 CHUNK_BYTES = 64 * 1024
@@ -17,6 +19,7 @@ LARGEST_BATCH = 16
 NOWAIT: int | None = getattr(os, "RWF_NOWAIT", None)
 """Linux: read what lies in the page cache, and fail rather than wait for a disk. Then no thread is needed at all."""
 PROBED_BYTES = 4 * CHUNK_BYTES
+RANGE_BYTES = 16 * CHUNK_BYTES
 _PROBE = bytearray(1)
 
 
@@ -32,12 +35,19 @@ class _Source(Protocol):
     def close(self) -> None: ...
 
 
-async def send_file(event: Mapping[str, Any], forward: Callable[[bytes], Awaitable[None]]) -> None:
+async def send_file(
+    event: Mapping[str, Any],
+    forward: Callable[[bytes], Awaitable[None]],
+    forward_range: Callable[[FileRange], Awaitable[None]] | None = None,
+) -> None:
     """Hands what `file` or `fh`, `offset` and `length` of `event` name to `forward`, at most 64 KiB at a time.
 
     A `file` is opened and closed here, and read to the size it has then: at once as far as it lies in the page cache, else by
     a thread, several pieces to a hop, since a hop costs as much as reading many. An `fh` is only read: it stays open, at
     whatever place. One that is a `FileIO` is read like a `file` if both `offset` and `length` are given; any other by a thread.
+
+    With `forward_range` what lies in the page cache of such a file is handed to that unread, up to 1 MiB at a time; it has to
+    wait until that left.
 
     Raises:
         FileBodyError: the file cannot be opened or read.
@@ -50,8 +60,13 @@ async def send_file(event: Mapping[str, Any], forward: Callable[[bytes], Awaitab
         if is_ours:
             reader.end_at_size()
         while True:
-            piece = reader.read_cached() if may_be_cached else None
-            if piece is None:
+            piece = reader.take_cached(in_ranges=forward_range is not None) if may_be_cached else None
+            if isinstance(piece, FileRange):
+                if forward_range is not None:
+                    await forward_range(piece)
+                if piece.is_broken:
+                    raise FileBodyError("the file of 'http.response.body' became shorter while it was sent")
+            elif piece is None:
                 pieces = await anyio.to_thread.run_sync(reader.read)
                 if not pieces:
                     return
@@ -95,22 +110,20 @@ class _Reader:
             size = max(os.fstat(self.source.fileno()).st_size - self._at, 0)
             self.left = size if self.left is None else min(self.left, size)
 
-    def read_cached(self) -> bytes | None:
+    def take_cached(self, *, in_ranges: bool) -> bytes | FileRange | None:
         """The next piece, if it can be had without waiting; empty at the end, None where a thread must read on."""
         source, left = self.source, self.left
         if NOWAIT is None or left is None or not isinstance(source, FileIO):
             return None
-        want = min(CHUNK_BYTES, left)
-        if not want:
+        if not left:
             return b""
-        descriptor = source.fileno()
         try:
-            if self._at + want > self._cached_to:
-                # One byte stands for all before it: the kernel reads ahead, and asking for the whole would copy it twice.
-                ahead = min(PROBED_BYTES, left)
-                self._cached_to = self._at + ahead if os.preadv(descriptor, [_PROBE], self._at + ahead - 1, NOWAIT) else 0
-            piece = os.pread(descriptor, want, self._at) if self._cached_to else b""
-        except OSError:  # not in the cache, or a file system that does not know the flag: the thread finds out what is wrong
+            cached = self._find_cached(source.fileno(), left, CHUNK_BYTES if not in_ranges else RANGE_BYTES)
+            if in_ranges and cached > CHUNK_BYTES:
+                piece: bytes | FileRange = FileRange(source, self._at, cached)
+            else:
+                piece = os.pread(source.fileno(), min(CHUNK_BYTES, left), self._at) if cached else b""
+        except OSError:  # the thread finds out what is wrong
             piece = b""
         if not piece:
             source.seek(self._at)
@@ -118,6 +131,19 @@ class _Reader:
         self._at += len(piece)
         self.left = left - len(piece)
         return piece
+
+    def _find_cached(self, descriptor: int, left: int, wanted: int) -> int:
+        """How many bytes from here on can be read without waiting; looked for as far as `wanted`."""
+        known, end = max(self._cached_to, self._at), self._at + left
+        with suppress(OSError):  # not in the cache, or a file system that does not know the flag
+            while known < min(self._at + wanted, end):
+                # One byte stands for all before it: the kernel reads ahead, and asking for the whole would copy it twice.
+                ahead = min(PROBED_BYTES, end - known)
+                if not os.preadv(descriptor, [_PROBE], known + ahead - 1, NOWAIT or 0):
+                    break
+                known += ahead
+        self._cached_to = known
+        return known - self._at
 
     def read(self) -> list[bytes]:
         """The next pieces; none at the end."""

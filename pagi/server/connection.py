@@ -12,9 +12,10 @@ from pagi.server.exchanges.websocket import WebSocketExchange
 from pagi.server.runtime import Line
 from pagi.server.service import Service
 from pagi.server.wire.engine import Engine
-from pagi.server.wire.events import Abort, Answer, BodyData, BodyEnd, Event, Fault, InputEnded, Request, StreamReset
+from pagi.server.wire.events import Abort, Answer, BodyData, BodyEnd, Event, Fault, InputEnded, Request, ResponseData, StreamReset
 from pagi.server.wire.handshake import Refusal, read_handshake
 from pagi.server.wire.http1 import HTTP1Engine
+from pagi.server.wire.response_writer import coalesced
 
 log = logging.getLogger("pagi.server")
 
@@ -30,8 +31,8 @@ class Connection:
 
     __slots__ = (
         "_congested_waiters", "_exchange_waits", "_exchanges", "_flush_due", "_head_since", "_idle_since", "_line",
-        "_lost_at", "_progress", "_progress_at", "_starting", "_unspilled", "_written", "engine",
-        "flush_at", "is_congested", "last_read", "peer", "reading_paused", "service", "transport", "unyielded_bytes",
+        "_lost_at", "_progress", "_progress_at", "_starting", "_tunnel", "_unspilled", "_written", "engine",
+        "flush_at", "is_congested", "last_read", "peer", "reading_paused", "sends_files", "service", "transport", "unyielded_bytes",
         "unyielded_events",
     )  # fmt: skip
 
@@ -45,6 +46,7 @@ class Connection:
         self.unyielded_bytes = self.unyielded_events = 0
         self.flush_at = min(FLUSH_BYTES, options.flow.high_water_bytes)
         self._line = line
+        self.sends_files = line.sends_files
         self._exchanges: dict[int, Exchange] = {}
         self._congested_waiters: list[Waiter] | None = None
         self._unspilled: list[Exchange] = []
@@ -54,6 +56,8 @@ class Connection:
         self._starting = False
         """An exchange is in its first step: it is flushed when that ends."""
         self.reading_paused = False
+        self._tunnel: Exchange | None = None
+        """Whose bytes all of them are, both ways: the engine is bypassed."""
         self._lost_at: float | None = None
         self._idle_since = self.last_read = self._progress_at = service.runtime.now()
         self._head_since: float | None = self._idle_since
@@ -66,6 +70,9 @@ class Connection:
         """Bytes arrived; `b""` is the end of input."""
         if self._exchanges:
             self.last_read = self.service.runtime.now()
+        if self._tunnel is not None and data:
+            self._tunnel.body_received(data)
+            return
         events = self.engine.receive(data)
         if events:
             self._handle(events)
@@ -194,8 +201,20 @@ class Connection:
         if self.reading_paused and exchange.waiting() <= self.transport.low_water_mark:
             self._resume_reading()
 
-    def resume_tunnel(self, stream_id: int) -> None:
+    def resume_tunnel(self, exchange: Exchange) -> None:
         self._handle(self.engine.advance())
+        if self.engine.is_bypassed:
+            self._tunnel = exchange
+
+    def tunnel(self, exchange: Exchange, parts: list[bytes], size: int) -> None:
+        if self._tunnel is exchange:
+            if self._lost_at is None:
+                self._written += size
+                self._line.write(coalesced(parts, size) if len(parts) > 1 else parts)
+        else:
+            for part in parts:
+                self.engine.send(ResponseData(exchange.stream_id, part))
+            self._write_out()
 
     def close_after_answer(self) -> None:
         self.engine.close_after()
@@ -217,12 +236,14 @@ class Connection:
         self._next()
 
     def abort(self, exchange: Exchange) -> None:
+        self._tunnel = None
         self.engine.send(Abort(exchange.stream_id))
         self.flush()
         self._close_when_sent()
 
     def close(self, exchange: Exchange) -> None:
         self.flush()
+        self._tunnel = None
         self._line.close()
 
     def over(self, exchange: Exchange) -> None:

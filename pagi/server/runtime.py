@@ -1,11 +1,12 @@
 """The two seams under a connection: its wire, and the loop. Met by asyncio, by anyio streams and by the test client."""
 
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from typing import Any, Protocol
 
 from pagi.gateway.connection import Waiter
 from pagi.gateway.direct import Timer
+from pagi.server.wire.engine import Part
 
 __all__ = ["Line", "Runtime", "Timer", "Waiter", "call_all"]
 
@@ -15,7 +16,10 @@ log = logging.getLogger("pagi.server")
 class Line(Protocol):
     """One connection's wire. Nothing here waits; nothing here raises for a peer that is gone."""
 
-    def write(self, parts: list[bytes]) -> None:
+    sends_files: bool
+    """Parts of files may be among what is written."""
+
+    def write(self, parts: Sequence[Part]) -> None:
         """Takes these bytes for sending, in order."""
         ...
 
@@ -49,7 +53,7 @@ class Runtime(Protocol):
         """Seconds on a clock that never goes back; the clock of `anyio.current_time()`."""
         ...
 
-    def spawn(self, work: Callable[[], Coroutine[Any, Any, None]]) -> object:
+    def spawn(self, work: Callable[[], Coroutine[Any, Any, None]], /) -> object:
         """Runs `work` in a task of its own, which lives as long as what is returned is kept. It reports its own failures.
 
         Its first step may run before `spawn` returns.

@@ -1,12 +1,14 @@
 """A connection in memory: the server's `Line` on one end, bytes in the hands of a test on the other."""
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import cast
 
 from pagi.gateway.connection import Waiter
 from pagi.server.connection import Connection, reason_of
 from pagi.server.options import FlowOptions
 from pagi.server.runtime import Runtime
+from pagi.server.wire.engine import Part
 
 READ_BYTES = 64 * 1024
 """What the server gets at most at once, as from a socket."""
@@ -38,6 +40,8 @@ class Bell:
 class MemoryLine:
     """Both directions of one connection. What the test has neither read nor `absorb`ed counts as buffered; no byte is ever in between."""
 
+    sends_files = False
+
     def __init__(self, runtime: Runtime, flow: FlowOptions) -> None:
         self.connection: Connection | None = None
         """Who hears what the test sends; None where the server refused the connection, or the line is gone."""
@@ -61,7 +65,7 @@ class MemoryLine:
 
     # ---- what the connection asks (see `Line`)
 
-    def write(self, parts: list[bytes]) -> None:
+    def write(self, parts: Sequence[Part]) -> None:
         if self._closing:
             return
         if self._hung_up:
@@ -70,7 +74,7 @@ class MemoryLine:
             return
         for part in parts:
             if part:
-                self._outgoing.append(part)
+                self._outgoing.append(cast(bytes, part))  # there is no descriptor here that files could be sent to
                 self._buffered += len(part)
                 self._written += len(part)
         self.arrived.ring()

@@ -2,6 +2,7 @@
 
 import logging
 from abc import ABC, abstractmethod
+from collections.abc import Awaitable
 from typing import Any, Protocol, cast
 
 from pagi.gateway.connection import ConnectionHandle, Waiter
@@ -37,6 +38,8 @@ class Carrier(Protocol):
     last_read: float
     """When the last bytes came, on the runtime's clock."""
     reading_paused: bool
+    sends_files: bool
+    """`ResponseData` may be a part of a file."""
     flush_at: int
     """Collected bytes at which `pace` is due: `FLUSH_BYTES`, or what is left to the high mark where that is less."""
     unyielded_bytes: int
@@ -69,8 +72,12 @@ class Carrier(Protocol):
         """The application took `size` bytes of input: more may be read."""
         ...
 
-    def resume_tunnel(self, stream_id: int) -> None:
-        """Delivers the tunnel's bytes that arrived before it was granted."""
+    def resume_tunnel(self, exchange: "Exchange") -> None:
+        """The exchange's tunnel was granted: delivers its bytes that came before. From now on they come and go by the shortest way."""
+        ...
+
+    def tunnel(self, exchange: "Exchange", parts: list[bytes], size: int) -> None:
+        """Sends bytes of the exchange's tunnel now; `size` is all of them together."""
         ...
 
     def close_after_answer(self) -> None:
@@ -245,11 +252,12 @@ class Exchange(ABC):
         if waiter is not None:
             waiter.set()
 
-    async def wait(self) -> None:
-        """Waits for the next `wake`."""
-        if self._waiter is None:
-            self._waiter = self.carrier.service.runtime.waiter()
-        await self._waiter.wait()
+    def wait(self) -> Awaitable[None]:
+        """Waits for the next `wake`; to be awaited at once."""
+        waiter = self._waiter
+        if waiter is None:
+            waiter = self._waiter = self.carrier.service.new_waiter()
+        return waiter.wait()
 
     async def pace(self) -> None:
         """Called after something was queued: waits while the peer is slow, and lets others run now and then in any case.

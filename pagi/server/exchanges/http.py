@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from pagi.gateway import grammar
 from pagi.gateway.file_body import send_file
+from pagi.gateway.file_range import FileRange
 from pagi.gateway.reasons import ClientGone, Reason
 from pagi.gateway.types import HeaderList, Message
 from pagi.http.errors import AppError
@@ -29,17 +30,8 @@ class HTTPExchange(Exchange):
     """An exchange of kind http or sse: they differ in the names of their events, and sse speaks through a `ServedStream`."""
 
     __slots__ = (
-        "_answered",
-        "_body",
-        "_half_closed",
-        "_inbox",
-        "_left",
-        "_state",
-        "_stream",
-        "_streaming",
-        "_unspilled",
-        "_unspilled_bytes",
-    )
+        "_answered", "_body", "_half_closed", "_inbox", "_left", "_state", "_stream", "_streaming", "_unspilled", "_unspilled_bytes",
+    )  # fmt: skip
 
     def __init__(self, carrier: Carrier, request: Request) -> None:
         head = request.head
@@ -144,6 +136,12 @@ class HTTPExchange(Exchange):
 
     def chunk(self, data: bytes) -> bool:
         """See `Direct.chunk`."""
+        unspilled = self._unspilled
+        if unspilled is not None and self._left is None:
+            # One of many in this tick: the first was looked at, and nothing can have changed that would not have spilled them.
+            unspilled.append(data)
+            self._unspilled_bytes = size = self._unspilled_bytes + len(data)
+            return size >= self.carrier.flush_at or len(unspilled) >= YIELD_EVENTS
         if self.handle.disconnect_reason is not None:
             raise ClientGone(self.handle.disconnect_reason)
         if not self._streaming:
@@ -175,7 +173,7 @@ class HTTPExchange(Exchange):
         kind = event["type"]
         if kind == "http.response.body":
             if event.get("file") is not None or event.get("fh") is not None:
-                await send_file(event, self._piece)
+                await send_file(event, self._piece, self._piece if self.carrier.sends_files else None)
             elif not event.get("more_body") and not trailers_follow:
                 self._end_with(bytes(event.get("body") or b""))
                 return
@@ -186,7 +184,7 @@ class HTTPExchange(Exchange):
         elif kind == "http.response.start":
             self._start(event)
         elif kind == "http.response.pathsend":
-            await send_file({"file": event["path"]}, self._piece)
+            await send_file({"file": event["path"]}, self._piece, self._piece if self.carrier.sends_files else None)
             if not trailers_follow:
                 self._end()
         elif kind == "http.response.trailers":
@@ -196,7 +194,7 @@ class HTTPExchange(Exchange):
             links = [(b"link", link) for link in event["links"]]
             self.carrier.send(InformationalHead(self.stream_id, 103, links))
 
-    async def _piece(self, piece: bytes) -> None:
+    async def _piece(self, piece: bytes | FileRange) -> None:
         """A piece of a file."""
         if self.handle.disconnect_reason is not None:
             raise ClientGone(self.handle.disconnect_reason)
@@ -327,8 +325,10 @@ class HTTPExchange(Exchange):
         if limit and inbox.received > limit:
             self._give_up(413, f"the request body is over {limit} bytes", Reason.BODY_TOO_LARGE)
             return
-        self.carrier.holds(self)
-        self.wake()
+        if self._waiter is not None:
+            self.wake()  # it is taken within the tick: to pause the reading until then would cost more than it saves
+        else:
+            self.carrier.holds(self)
 
     def body_ended(self) -> None:
         if self._inbox is not None:

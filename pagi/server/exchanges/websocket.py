@@ -6,7 +6,7 @@ from pagi.gateway.types import HeaderList, Message, Send
 from pagi.server.exchanges.base import PLAIN, SWEPT_SECONDS, YIELD_EVENTS, Carrier, Exchange, log
 from pagi.server.exchanges.scope import websocket_scope
 from pagi.server.runtime import Timer
-from pagi.server.wire.events import Answer, Request, ResponseData, ResponseEnd, TunnelOpened
+from pagi.server.wire.events import Answer, Request, ResponseEnd, TunnelOpened
 from pagi.server.wire.handshake import Handshake, accept_headers
 from pagi.server.wire.websocket import WebSocketEngine
 from pagi.server.wire.websocket_events import BinaryMessage, Closed, TextMessage, WSFault
@@ -134,7 +134,6 @@ class WebSocketExchange(Exchange):
             # The first message after a read is most often the answer to it: it leaves at once. Bursts are collected.
             self._replied = True
             self.spill()
-            carrier.flush()
         self.bytes_sent += size
         carrier.unyielded_bytes += size
         carrier.unyielded_events += 1
@@ -143,9 +142,8 @@ class WebSocketExchange(Exchange):
 
     def spill(self) -> None:
         frames = self._frames
-        if frames is not None and frames.queued:
-            for part in frames.take_output():
-                self.carrier.send(ResponseData(self.stream_id, part))
+        if frames is not None and (size := frames.queued):
+            self.carrier.tunnel(self, frames.take_output(), size)
 
     def unspilled(self) -> int:
         return self._frames.queued if self._frames is not None else 0
@@ -159,7 +157,7 @@ class WebSocketExchange(Exchange):
         self.handle.response_started = True
         self._frames = WebSocketEngine(options.ws_max_message_bytes, extensions)
         self._arrange_ping()
-        self.carrier.resume_tunnel(self.stream_id)
+        self.carrier.resume_tunnel(self)
 
     def _deny(self, status: int, headers: HeaderList, body: bytes) -> None:
         self.carrier.close_after_answer()
@@ -273,10 +271,10 @@ class WebSocketExchange(Exchange):
         inbox.append((event, size))
         self._inbox_bytes += size
         self._moved = True
-        if size >= BIG_BYTES or len(inbox) > 1:
-            self.carrier.holds(self)
         if self._waiter is not None:
-            self.wake()
+            self.wake()  # it is taken within the tick: to pause the reading until then would cost more than the message
+        elif size >= BIG_BYTES or len(inbox) > 1:
+            self.carrier.holds(self)
 
     def body_ended(self) -> None:
         self.input_ended()

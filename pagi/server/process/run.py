@@ -11,6 +11,7 @@ from pagi.gateway.types import AnyApp
 from pagi.http.errors import ConfigError
 from pagi.server.options import ServerOptions, server_options
 from pagi.server.process.lifespan import StartupFailed
+from pagi.server.process.memory import keep_freed_memory
 from pagi.server.process.signals import obey_signals
 from pagi.server.server import Server
 
@@ -28,6 +29,7 @@ def run(app: AnyApp, options: ServerOptions, sockets: list[socket.socket] | None
     0: clean. 1: the server failed while running. 3: it could not start. 4: the deadline passed and work was cut.
     """
     backend, backend_options = choose_loop(options.serve.loop)
+    keep_freed_memory()
     try:
         return anyio.run(_serve_with_signals, app, options, sockets, backend=backend, backend_options=backend_options)
     except (ConfigError, StartupFailed) as error:

@@ -3,7 +3,7 @@
 import errno
 import logging
 import socket
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, TypeAlias
@@ -17,8 +17,11 @@ from pagi.server.connection import LINGER_BYTES, LINGER_SECONDS, SERVER_FULL, Co
 from pagi.server.exchanges.scope import peer_of
 from pagi.server.runtime import Timer
 from pagi.server.service import Service
-from pagi.server.transports.driving import with_relief
+from pagi.server.transports.driving import DONE, first_step, go_on
+from pagi.server.transports.parts import has_file, send_parts
 from pagi.server.transports.tick import TickEnd
+from pagi.server.wire.engine import Part
+from pagi.server.wire.response_writer import JOIN_BYTES
 
 log = logging.getLogger("pagi.server")
 
@@ -70,7 +73,7 @@ class AnyioRuntime:
         if self.handed_over is not None:
             self.handed_over.append(work)
         else:
-            self._work.start_soon(self.run, work)
+            self._work.start_soon(self.run, work())
         return None
 
     async def cancel(self, tasks: list[object], grace_seconds: float) -> int:
@@ -95,11 +98,11 @@ class AnyioRuntime:
         self._clockwork.start_soon(timer.run, deadline, fn)
         return timer
 
-    async def run(self, work: Work) -> None:
-        """Runs one exchange to its end in the task that calls this."""
+    async def run(self, exchange: Awaitable[None]) -> None:
+        """Awaits one exchange to its end in the task that calls this."""
         self._running += 1
         try:
-            await work()
+            await exchange
         finally:
             self._running -= 1
             if not self._running:
@@ -123,6 +126,8 @@ class SocketLine:
     socket is what wakes its reader and its writer.
     """
 
+    sends_files = True
+
     def __init__(self, service: Service, runtime: AnyioRuntime, clockwork: TaskGroup, work: TaskGroup, accepted: socket.socket) -> None:
         self._service = service
         self._runtime = runtime
@@ -132,9 +137,10 @@ class SocketLine:
         flow = service.options.flow
         self._high, self._low = flow.high_water_bytes, flow.low_water_bytes
         self._connection: Connection | None = None
-        self._due: list[bytes] | None = None
+        self._small = min(self._high // 4, JOIN_BYTES)
+        self._due: Sequence[Part] | None = None
         """A small write of this tick."""
-        self._backlog: list[bytes] = []
+        self._backlog: list[Part] = []
         self._backlog_bytes = 0
         self._flushes: list[Callable[[], None]] = []
         self._may_read: anyio.Event | None = None
@@ -159,33 +165,37 @@ class SocketLine:
 
     # ---- what the connection asks (see `Line`)
 
-    def write(self, parts: list[bytes]) -> None:
+    def write(self, parts: Sequence[Part]) -> None:
         if self._lost:
             return
-        if self._due is None and len(parts) == 1 and len(parts[0]) <= self._high // 4:
+        if self._due is None and len(parts) == 1 and len(parts[0]) <= self._small:
             self._due = parts
             self._runtime.write_soon(self._write_due)
         else:
-            self._due = parts if self._due is None else self._due + parts
+            self._due = parts if self._due is None else [*self._due, *parts]
             self._write_due()  # much of it: it waits for nobody, and may have to wait by itself
 
     def _write_due(self) -> None:
         parts, self._due = self._due, None
         if not parts or self._lost:
             return
-        if self._backlog:
-            self._keep(parts)
-            return
-        data = parts[0] if len(parts) == 1 else b"".join(parts)
+        part = parts[0]
+        unsent: list[Part] | None
         try:
-            taken = self._socket.send(data)
+            if len(parts) == 1 and isinstance(part, bytes) and not self._backlog:
+                taken = self._socket.send(part)  # what nearly always happens
+                unsent = [part[taken:]] if taken < len(part) else None
+            else:
+                unsent = list(parts)
+                if not self._backlog:
+                    send_parts(self._socket, unsent)
         except BlockingIOError:
-            taken = 0
+            unsent = list(parts)
         except OSError as error:
             self._lose(error)
             return
-        if taken < len(data):
-            self._keep([data[taken:]])
+        if unsent:
+            self._keep(unsent)
 
     def buffered(self) -> int:
         return self._backlog_bytes + (sum(map(len, self._due)) if self._due else 0)
@@ -254,25 +264,16 @@ class SocketLine:
                 runtime.handed_over = None
             if started:
                 for work in started[1:]:
-                    self._work.start_soon(runtime.run, work)
-                relieved = await self._go_on(started[0], reading_is_over=not data)
-                if relieved:
+                    self._work.start_soon(runtime.run, work())
+                steps = started[0]()
+                awaited = first_step(steps)
+                if awaited is not DONE:
+                    if data:
+                        self._work.start_soon(self._read)
+                    await runtime.run(go_on(steps, awaited))
                     return
             if not data:
                 return
-
-    async def _go_on(self, work: Work, *, reading_is_over: bool) -> bool:
-        """Runs an exchange in this task. Returns whether another task has taken over the reading."""
-        relieved = False
-
-        def relieve() -> None:
-            nonlocal relieved
-            relieved = True
-            if not reading_is_over:
-                self._work.start_soon(self._read)
-
-        await with_relief(self._runtime.run(work), relieve)
-        return relieved
 
     def _discarded(self, size: int) -> bool:
         """The line closes and still gets input, which nobody wants. Returns whether that is over."""
@@ -285,34 +286,27 @@ class SocketLine:
         self._lose(None)
         return True
 
-    def _keep(self, parts: list[bytes]) -> None:
+    def _keep(self, parts: list[Part]) -> None:
         if not self._backlog:
             self._clockwork.start_soon(self._drain)
         self._backlog += parts
         self._backlog_bytes += sum(map(len, parts))
-        if self._connection is not None and self._backlog_bytes >= self._high and not self._connection.is_congested:
-            self._connection.congested()
+        if self._connection is not None and not self._connection.is_congested and (self._backlog_bytes >= self._high or has_file(parts)):
+            self._connection.congested()  # for a file however little is left: it has to stay open for it
 
     async def _drain(self) -> None:
         """Sends the backlog as the socket takes it, until it is empty."""
         accepted = self._socket
         while self._backlog:
-            part = self._backlog[0]
             try:
                 await anyio.wait_writable(accepted)
-                taken = accepted.send(part)
-            except BlockingIOError:
-                continue
+                send_parts(accepted, self._backlog)
             except (OSError, anyio.ClosedResourceError) as error:
                 self._lose(error if isinstance(error, OSError) else None)
                 return
-            if taken == len(part):
-                del self._backlog[0]
-            else:
-                self._backlog[0] = part[taken:]
-            self._backlog_bytes -= taken
+            self._backlog_bytes = sum(map(len, self._backlog))
             connection = self._connection
-            if connection is not None and connection.is_congested and self._backlog_bytes <= self._low:
+            if connection is not None and connection.is_congested and self._backlog_bytes <= self._low and not has_file(self._backlog):
                 connection.drained()
         flushes, self._flushes = self._flushes, []
         for fn in flushes:

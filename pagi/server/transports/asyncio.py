@@ -2,7 +2,8 @@
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from functools import partial
 from typing import Any, cast
 
 from pagi.gateway.connection import Waiter
@@ -11,7 +12,11 @@ from pagi.server.exchanges.scope import peer_of
 from pagi.server.runtime import Timer
 from pagi.server.service import Service
 from pagi.server.transports.adoption import Adopter
+from pagi.server.transports.parts import has_file
+from pagi.server.transports.past_transport import PastTransport
 from pagi.server.transports.tick import TickEnd
+from pagi.server.wire.engine import Part
+from pagi.server.wire.response_writer import JOIN_BYTES
 
 
 class FutureWaiter:
@@ -27,8 +32,11 @@ class FutureWaiter:
 
     def set(self) -> None:
         self._is_set = True
-        for future in (self._future, *(self._others or ())):
-            if future is not None and not future.done():
+        future = self._future
+        if future is not None and not future.done():
+            future.set_result(None)
+        for future in self._others or ():
+            if not future.done():
                 future.set_result(None)
 
     def wait(self) -> Awaitable[None]:
@@ -48,20 +56,15 @@ class AsyncioRuntime:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self.now: Callable[[], float] = loop.time
+        self.waiter: Callable[[], Waiter] = partial(FutureWaiter, loop)
         tick = TickEnd(lambda: loop.call_soon(tick.run))
         self.soon = tick.soon
         self.write_soon = tick.write_soon
         self._adopter = Adopter(loop)
-        self._start = self._adopter.start
-
-    def spawn(self, work: Callable[[], Coroutine[Any, Any, None]]) -> object:
-        return self._start(work)
+        self.spawn: Callable[[Callable[[], Coroutine[Any, Any, None]]], object] = self._adopter.start
 
     def close(self) -> None:
         self._adopter.close()
-
-    def waiter(self) -> Waiter:
-        return FutureWaiter(self._loop)
 
     def checkpoint(self) -> Awaitable[None]:
         return asyncio.sleep(0)
@@ -82,14 +85,23 @@ class AsyncioRuntime:
 class ProtocolLine(asyncio.Protocol):
     """One accepted socket: what asyncio tells goes to the `Connection`, what that writes goes to the transport."""
 
-    __slots__ = ("_connection", "_due", "_flushes", "_lingering", "_loop", "_marks", "_runtime", "_service", "_transport")
+    sends_files = True
+
+    __slots__ = (
+        "_closes", "_connection", "_due", "_flushes", "_lingering", "_loop", "_marks", "_past", "_runtime", "_service", "_small",
+        "_transport",
+    )  # fmt: skip
 
     def __init__(self, service: Service, loop: asyncio.AbstractEventLoop, marks: tuple[int, int], runtime: AsyncioRuntime) -> None:
         self._runtime = runtime
-        self._due: list[bytes] | None = None
+        self._due: Sequence[Part] | None = None
+        self._past: PastTransport | None = None
+        self._closes: bool | None = None
+        """The line closes once nothing is written past the transport any more; True: with `linger`."""
         self._service = service
         self._loop = loop
         self._marks = marks
+        self._small = min(marks[0] // 4, JOIN_BYTES)
         self._flushes: list[Callable[[], None]] | None = None
         self._lingering: int | None = None
         self._connection: Connection | None = None
@@ -125,6 +137,9 @@ class ProtocolLine(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         connection, self._connection = self._connection, None
         self._flushes = None
+        if self._past is not None:
+            self._past.close()
+            self._past = None
         if connection is not None:
             connection.lost(reason_of(exc))
 
@@ -138,14 +153,14 @@ class ProtocolLine(asyncio.Protocol):
             self._transport.set_write_buffer_limits(*self._marks)
             for fn in flushes:
                 fn()
-        if self._connection is not None and self._connection.is_congested:
+        if self._connection is not None and self._connection.is_congested and self._past is None:
             self._connection.drained()
 
     # ---- what the connection asks (see `Line`)
 
-    def write(self, parts: list[bytes]) -> None:
-        if len(parts) > 1 or len(parts[0]) > self._marks[0] // 4 or self._due is not None:
-            self._due = parts if self._due is None else self._due + parts
+    def write(self, parts: Sequence[Part]) -> None:
+        if len(parts) > 1 or len(parts[0]) > self._small or self._due is not None:
+            self._due = parts if self._due is None else [*self._due, *parts]
             self._write_due()  # much of it: it waits for nobody, and may have to wait by itself
         else:
             self._due = parts
@@ -155,15 +170,44 @@ class ProtocolLine(asyncio.Protocol):
         """Hands what was collected in this tick to the operating system."""
         parts, self._due = self._due, None
         if parts:
-            if len(parts) == 1:
-                self._transport.write(parts[0])
+            part = parts[0]
+            if len(parts) == 1 and isinstance(part, bytes) and self._past is None:
+                self._transport.write(part)
+            elif self._past is not None or has_file(parts):
+                self._write_past(parts)
             else:
-                self._transport.writelines(parts)
+                self._transport.writelines(cast(Sequence[bytes], parts))
             if self._flushes is not None:
                 self.pause_writing()  # under the borrowed marks of `when_sent` asyncio has paused already, and would not tell again
 
+    def _write_past(self, parts: Sequence[Part]) -> None:
+        past = self._past
+        if past is not None:
+            past.add(parts)
+            return
+        past = self._past = PastTransport(self._loop, self._transport.get_extra_info("socket").dup(), self._past_is_over)
+        past.add(parts)
+        self._when_drained(past.go_on)
+        if past and self._connection is not None and not self._connection.is_congested:
+            self._connection.congested()  # however little is left: the file has to stay open for it
+
+    def _past_is_over(self, error: OSError | None) -> None:
+        self._past = None
+        if error is not None:
+            self._loop.call_soon(self._lose, error)
+            return
+        if self._connection is not None and self._connection.is_congested:
+            self._connection.drained()
+        if self._closes is not None:
+            self.close(linger=self._closes)
+
+    def _lose(self, error: OSError) -> None:
+        if self._connection is not None:
+            self._connection.lost(reason_of(error))
+        self._transport.abort()
+
     def buffered(self) -> int:
-        size = self._transport.get_write_buffer_size()
+        size = self._transport.get_write_buffer_size() + (len(self._past) if self._past is not None else 0)
         return size + sum(map(len, self._due)) if self._due else size
 
     def pause_reading(self) -> None:
@@ -175,6 +219,12 @@ class ProtocolLine(asyncio.Protocol):
 
     def when_sent(self, fn: Callable[[], None]) -> None:
         self._write_due()
+        if self._past is None:
+            self._when_drained(fn)
+        else:
+            self._past.then(fn)
+
+    def _when_drained(self, fn: Callable[[], None]) -> None:
         if not self._transport.get_write_buffer_size():
             fn()
         elif self._flushes is not None:
@@ -188,7 +238,9 @@ class ProtocolLine(asyncio.Protocol):
         if self._lingering is not None or self._transport.is_closing():
             return
         self._write_due()
-        if linger and self._transport.can_write_eof():
+        if self._past is not None:
+            self._closes = linger or bool(self._closes)
+        elif linger and self._transport.can_write_eof():
             self._lingering = LINGER_BYTES
             self._transport.write_eof()
             self._transport.resume_reading()
@@ -197,6 +249,9 @@ class ProtocolLine(asyncio.Protocol):
             self._transport.close()
 
     def abort(self) -> None:
+        if self._past is not None:
+            self._past.close()
+            self._past = None
         self._transport.abort()
 
 

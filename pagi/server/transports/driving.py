@@ -5,6 +5,9 @@ from contextvars import Context
 from types import coroutine
 from typing import Any
 
+DONE = object()
+"""There is nothing to go on with."""
+
 
 @coroutine
 def go_on(
@@ -35,11 +38,9 @@ def go_on(
         return
 
 
-async def with_relief(steps: Coroutine[Any, Any, None], relieve: Callable[[], None]) -> None:
-    """Awaits `steps`; calls `relieve` when, and only when, it has to wait for the first time. Most exchanges never do."""
+def first_step(steps: Coroutine[Any, Any, None]) -> Any:
+    """Takes the first step of `steps`. Returns what it then waits for, for `go_on`; `DONE` where it ended: most exchanges do."""
     try:
-        awaited = steps.send(None)
+        return steps.send(None)
     except StopIteration:
-        return
-    relieve()
-    await go_on(steps, awaited)
+        return DONE

@@ -1,8 +1,12 @@
 """The seam between a connection and one framing of HTTP."""
 
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
+from pagi.gateway.file_range import FileRange
 from pagi.server.wire.events import Event
+
+Part: TypeAlias = bytes | FileRange
+"""What a wire is given. A part of a file is never smaller than what is still joined (`JOIN_BYTES`)."""
 
 
 class Engine(Protocol):
@@ -24,6 +28,11 @@ class Engine(Protocol):
     @property
     def waiting_bytes(self) -> int:
         """Bytes of later requests that wait for their turn."""
+        ...
+
+    @property
+    def is_bypassed(self) -> bool:
+        """A tunnel is open and all that the connection carries (HTTP/1.1): its bytes need not pass through here, only its end."""
         ...
 
     def receive(self, data: bytes) -> list[Event]:
@@ -50,6 +59,6 @@ class Engine(Protocol):
         """Bytes accepted by `send` and not yet taken by `take_output`."""
         ...
 
-    def take_output(self) -> list[bytes]:
+    def take_output(self) -> list[Part]:
         """What to write now, in order. Never joins a head to a large body. Empty when there is nothing."""
         ...

@@ -4,6 +4,7 @@ from typing import ClassVar
 
 import msgspec
 
+from pagi.gateway.file_range import FileRange
 from pagi.gateway.types import HeaderList
 
 
@@ -107,9 +108,9 @@ class InformationalHead(Event, frozen=True, gc=False):
 
 
 class ResponseData(Event, frozen=True, gc=False):
-    """Some bytes of an answer's body, or of an opened tunnel."""
+    """Some bytes of an answer's body, or of an opened tunnel; or what is to be read from a file (only where the line sends files)."""
 
-    data: bytes
+    data: bytes | FileRange
 
 
 class ResponseEnd(Event, frozen=True, gc=False):

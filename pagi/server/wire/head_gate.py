@@ -58,6 +58,20 @@ class Fields:
         self.is_plain = keep_alive and content_length is None and not (chunked or expects_continue or tunnel or names_events)
         """A RequestHead of them has nothing but defaults."""
 
+    def with_headers(self, headers: HeaderList) -> "Fields":
+        """The same, of other fields that say nothing else about the message."""
+        other = Fields.__new__(Fields)
+        other.headers = headers
+        other.chunked = self.chunked
+        other.content_length = self.content_length
+        other.expects_continue = self.expects_continue
+        other.is_plain = self.is_plain
+        other.keep_alive = self.keep_alive
+        other.names_events = self.names_events
+        other.te = self.te
+        other.tunnel = self.tunnel
+        return other
+
 
 def members(values: list[bytes]) -> set[bytes]:
     """The members of a comma-separated field, lower-case, over all the lines it came in (RFC 9110 section 5.6.1)."""

@@ -15,6 +15,7 @@ from pagi.server.wire.head_gate import MAX_LENGTH_DIGITS, TOKEN, VALUE, Fields, 
 _LINE = re.compile(rb"([A-Z]+) (/[\x21\x22\x24-\x7e]*) HTTP/1\.1")
 _FIELDS = re.compile(rb"(?:\r\n" + TOKEN + rb":" + VALUE + rb"(?<![ \t]))++")
 _ONE_FIELD = re.compile(TOKEN + rb":" + VALUE + rb"(?<![ \t])")
+_ONE_VALUE = re.compile(VALUE + rb"(?<![ \t])")
 _FIELD = re.compile(rb"\r\n([^:]++):[ \t]*+([^\r]*+)")
 
 # A name or IPv4 address, perhaps with a port: a part of what `valid_host` takes, known in a quarter of its time.
@@ -90,9 +91,42 @@ def changed_fields(span: bytes, before: bytes, fields: Fields) -> Fields | None:
         if not line.startswith(name) or name.lower() in _JUDGED or _ONE_FIELD.fullmatch(line) is None:
             return None
         headers[at] = headers[at][0], line[len(name) :].lstrip(b" \t")
-    return Fields(
-        headers, keep_alive=fields.keep_alive, content_length=fields.content_length, names_events=fields.names_events, te=fields.te
-    )
+    return fields.with_headers(headers)
+
+
+class AllButOne:
+    """The fields of two heads that differ by one value. The next head most often differs by that one too, as by a cookie."""
+
+    __slots__ = ("_after", "_at", "_before")
+
+    def __init__(self, before: bytes, at: int, after: bytes) -> None:
+        self._before = before
+        self._at = at
+        self._after = after
+
+    @classmethod
+    def between(cls, span: bytes, other: bytes) -> "AllButOne | None":
+        """What `span` shares with `other`, which `changed_fields` found to have the same names; None where more than one value differs."""
+        lines = span.split(b"\r\n")
+        changed = [at for at, (line, line_of_other) in enumerate(zip(lines, other.split(b"\r\n"), strict=True)) if line != line_of_other]
+        if len(changed) != 1:
+            return None
+        at = changed[0]
+        name = lines[at][: lines[at].find(b":") + 1]
+        return cls(b"\r\n".join([*lines[:at], name]), at - 1, b"\r\n".join([b"", *lines[at + 1 :]]) if lines[at + 1 :] else b"")
+
+    def read(self, span: bytes, fields: Fields) -> Fields | None:
+        """What `span` says, where it is `fields` but for that value; None where it is not."""
+        before, after = self._before, self._after
+        end = len(span) - len(after)
+        if end < len(before) or not span.startswith(before) or not span.endswith(after):
+            return None
+        value = span[len(before) : end]
+        if _ONE_VALUE.fullmatch(value) is None:
+            return None
+        headers = list(fields.headers)
+        headers[self._at] = headers[self._at][0], value.lstrip(b" \t")
+        return fields.with_headers(headers)
 
 
 def short_cut(head: bytes, max_fields: int) -> tuple[RequestHead, Fields] | None:
@@ -135,7 +169,7 @@ def through_gate(head: bytes, max_fields: int) -> tuple[RequestHead, Fields]:
 class HeadReader:
     """Reads one connection's heads, and remembers the last ordinary one: clients that keep a connection repeat their fields."""
 
-    __slots__ = ("_fields", "_line", "_max_fields", "_ordinary", "_span")
+    __slots__ = ("_all_but_one", "_fields", "_line", "_max_fields", "_ordinary", "_span")
 
     def __init__(self, max_fields: int) -> None:
         self._max_fields = max_fields
@@ -147,6 +181,7 @@ class HeadReader:
         self._ordinary: tuple[str, bytes] | None = None
         self._span = b""
         self._fields: Fields | None = None
+        self._all_but_one: AllButOne | None = None
 
     def read(self, data: bytes, start: int, end: int) -> tuple[RequestHead, Fields]:
         """The head in `data` from `start` to `end`, where its closing CRLF CRLF begins.
@@ -167,7 +202,7 @@ class HeadReader:
         fields = self._fields
         if fields is None or end - line_end != len(self._span) or not data.startswith(self._span, line_end):
             span = data[line_end:end]
-            fields = changed_fields(span, self._span, fields) if fields is not None else None
+            fields = self._repeated(span, fields) if fields is not None else None
             if fields is None:
                 fields = ordinary_fields(span, self._max_fields)
             if fields is None:
@@ -176,6 +211,17 @@ class HeadReader:
                 self._span = span
                 self._fields = fields
         return _request_head(*ordinary, "1.1", fields), fields
+
+    def _repeated(self, span: bytes, before: Fields) -> Fields | None:
+        """What fields say that repeat those of the last head but for some values."""
+        if self._all_but_one is not None:
+            fields = self._all_but_one.read(span, before)
+            if fields is not None:
+                return fields
+        fields = changed_fields(span, self._span, before)
+        fits = fields is not None and len(span) <= REMEMBERED_BYTES
+        self._all_but_one = AllButOne.between(span, self._span) if fits else None
+        return fields
 
 
 def _request_head(method: str, target: bytes, version: str, fields: Fields) -> RequestHead:

@@ -4,6 +4,7 @@ import logging
 
 from pagi.http.errors import AppError
 from pagi.server.options import HTTP1Options
+from pagi.server.wire.engine import Part
 from pagi.server.wire.events import (
     Abort,
     Answer,
@@ -112,6 +113,11 @@ class HTTP1Engine:
         """Bytes received and kept back, of later requests or of a tunnel not yet opened."""
         return len(self._data) - self._at
 
+    @property
+    def is_bypassed(self) -> bool:
+        """The connection is a tunnel, and not at its end: between the two its bytes mean nothing here."""
+        return self._tunnel and not self.closing
+
     # ---- reading
 
     def receive(self, data: bytes) -> list[Event]:
@@ -144,7 +150,7 @@ class HTTP1Engine:
             return self._take_waiting()
         self._in_hand = False
         self._writer.head_only = False  # what is sent between requests, as a 408, answers none of them
-        if self._ends or self._must_end(True):
+        if self._ends or ((self._body is not None or self._input_ended) and self._must_end(True)):
             self._close()
             return []
         if self._body is not None:
@@ -348,7 +354,7 @@ class HTTP1Engine:
         """Bytes accepted by `send` and not yet taken: HTTP/1.1 has one queue."""
         return self._writer.size
 
-    def take_output(self) -> list[bytes]:
+    def take_output(self) -> list[Part]:
         """What to write now, in order. A body over 64 KiB is a part of its own."""
         return self._writer.take()
 

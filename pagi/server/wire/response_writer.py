@@ -1,10 +1,14 @@
 """Answers as HTTP/1.x bytes (RFC 9112 sections 4, 6 and 7): heads, body framing, trailers, and the queue of what to write."""
 
 import logging
+from collections.abc import Sequence
+from typing import cast
 
+from pagi.gateway.file_range import FileRange
 from pagi.gateway.types import HeaderList
 from pagi.http.errors import AppError
 from pagi.server.options import KIB
+from pagi.server.wire.engine import Part
 from pagi.server.wire.events import Answer, ResponseEnd, ResponseHead
 from pagi.server.wire.head_gate import members
 from pagi.server.wire.head_writer import (
@@ -47,7 +51,7 @@ class ResponseWriter:
     __slots__ = ("_chunks", "_declared", "_dropped", "_open", "_sent", "_trailers", "head_only", "modern", "parts", "size", "te")
 
     def __init__(self) -> None:
-        self.parts: list[bytes] = []
+        self.parts: list[Part] = []
         self.size = 0
         """Bytes in `parts`."""
         self.modern = True
@@ -128,9 +132,9 @@ class ResponseWriter:
         self._trailers = event.trailers
         return closes
 
-    def body(self, data: bytes) -> None:
+    def body(self, data: Part) -> None:
         """Queues body bytes, framed as the head promised; HEAD, 204 and 304 have none."""
-        if data.__class__ is not bytes:
+        if data.__class__ is not bytes and data.__class__ is not FileRange:
             data = _as_bytes(data)
         size = len(data)
         if self._chunks:
@@ -178,20 +182,20 @@ class ResponseWriter:
         parts.append(b"\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n")
         self._queue(b"".join(parts))
 
-    def raw(self, data: bytes) -> None:
+    def raw(self, data: Part) -> None:
         """Queues bytes of an open tunnel."""
         self._queue(data)
 
-    def take(self) -> list[bytes]:
+    def take(self) -> list[Part]:
         """The queue, small neighbours joined; empties it."""
         parts = self.parts
         if len(parts) > 1:
-            parts = [b"".join(parts)] if self.size <= JOIN_BYTES else _coalesced(parts)
+            parts = coalesced(parts, self.size)
         self.parts = []
         self.size = 0
         return parts
 
-    def _queue(self, data: bytes) -> None:
+    def _queue(self, data: Part) -> None:
         self.parts.append(data)
         self.size += len(data)
 
@@ -224,17 +228,22 @@ def _as_bytes(data: object) -> bytes:
     raise BodyRefused(data)
 
 
-def _coalesced(parts: list[bytes]) -> list[bytes]:
-    """The same bytes in fewer parts, none of them joined to a large one."""
-    joined: list[bytes] = []
+def coalesced(parts: Sequence[Part], size: int) -> list[Part]:
+    """The same bytes, `size` of them, in fewer parts, none of them joined to a large one or to a part of a file."""
+    if size <= JOIN_BYTES:
+        return [b"".join(cast("Sequence[bytes]", parts))]  # a part of a file is larger
+    joined: list[Part] = []
     run: list[bytes] = []
     size = 0
     for part in parts:
         if run and size + len(part) > JOIN_BYTES:
-            joined.append(run[0] if len(run) == 1 else b"".join(run))
+            joined.append(b"".join(run))
             run, size = [], 0
-        run.append(part)
-        size += len(part)
+        if len(part) > JOIN_BYTES or isinstance(part, FileRange):
+            joined.append(part)
+        else:
+            run.append(part)
+            size += len(part)
     if run:
-        joined.append(run[0] if len(run) == 1 else b"".join(run))
+        joined.append(b"".join(run))
     return joined

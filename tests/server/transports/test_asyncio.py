@@ -71,3 +71,46 @@ def knows_of_it(connection: Any) -> bool:
     """Whether the connection knows that its client is slow."""
     congested: bool = connection.is_congested
     return congested
+
+
+class ReadSocket(FullSocket):
+    """A transport that counts how often its reading was paused."""
+
+    pauses = 0
+
+    def pause_reading(self) -> None:
+        self.pauses += 1
+
+    def resume_reading(self) -> None:
+        pass
+
+    def is_closing(self) -> bool:
+        return False
+
+
+async def test_reading_pauses_for_a_body_that_waits_and_not_for_one_that_is_waited_for() -> None:
+    taken: list[int] = []
+    busy = asyncio.Event()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        while len(taken) < 3:
+            taken.append(len((await receive())["body"]))
+        await busy.wait()
+
+    loop = asyncio.get_running_loop()
+    runtime = AsyncioRuntime(loop)
+    line = ProtocolLine(Service(app, server_options(), runtime), loop, (HIGH, LOW), runtime)
+    transport = ReadSocket(line)
+    line.connection_made(transport)
+    line.data_received(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 900000\r\n\r\n" + b"x" * 10)
+    for _ in range(2):
+        await asyncio.sleep(0.01)
+        line.data_received(b"x" * 100_000)
+    await asyncio.sleep(0.01)
+    assert (taken, transport.pauses) == ([10, 100_000, 100_000], 0)
+    line.data_received(b"x" * 100_000)
+    assert transport.pauses == 1
+    line.connection_lost(None)
+    busy.set()
+    await asyncio.sleep(0.01)
+    runtime.close()

@@ -1,11 +1,22 @@
 """Going on by hand with a coroutine: results, errors and cancellation go where `await` would take them, on both loops."""
 
+from collections.abc import Callable, Coroutine
+from typing import Any
+
 import anyio
 import pytest
 
-from pagi.server.transports.driving import with_relief
+from pagi.server.transports.driving import DONE, first_step, go_on
 
 pytestmark = pytest.mark.anyio
+
+
+async def with_relief(steps: Coroutine[Any, Any, None], relieve: Callable[[], object]) -> None:
+    """Awaits `steps` as a transport does: its first step by hand, and `relieve` before it has to wait."""
+    awaited = first_step(steps)
+    if awaited is not DONE:
+        relieve()
+        await go_on(steps, awaited)
 
 
 async def test_what_does_not_wait_needs_no_relief() -> None:

@@ -23,6 +23,7 @@ from pagi.server.wire.events import (
 )
 from pagi.server.wire.head_writer import HeaderRefused, StaticLines
 from pagi.server.wire.http1 import EventRefused, HTTP1Engine
+from tests.server.wire.output import joined
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 CHUNKED = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -45,7 +46,7 @@ def the_request(events: list[Event]) -> Request:
 
 def answer(wire: HTTP1Engine, stream_id: int = 1, body: bytes = b"ok") -> bytes:
     wire.send(Answer(stream_id, 200, [], body))
-    return b"".join(wire.take_output())
+    return joined(wire)
 
 
 def test_a_request_without_a_body_is_complete_at_once() -> None:
@@ -194,7 +195,7 @@ def test_the_application_may_close_the_connection() -> None:
         wire.receive(GET)
         for event in events:
             wire.send(event)
-        assert b"".join(wire.take_output()).count(b"\r\nconnection: close\r\n") == 1
+        assert joined(wire).count(b"\r\nconnection: close\r\n") == 1
         wire.advance()
         assert wire.closing
 
@@ -213,7 +214,7 @@ def test_a_streamed_answer_of_unknown_length_ends_a_1_0_connection() -> None:
     wire.receive(b"GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n")
     for event in (ResponseHead(1, 200, []), ResponseData(1, b"hello"), ResponseEnd(1)):
         wire.send(event)
-    assert b"".join(wire.take_output()) == b"HTTP/1.0 200 OK\r\ndate: D\r\nserver: pagi\r\nconnection: close\r\n\r\nhello"
+    assert joined(wire) == b"HTTP/1.0 200 OK\r\ndate: D\r\nserver: pagi\r\nconnection: close\r\n\r\nhello"
     wire.advance()
     assert wire.closing
 
@@ -230,7 +231,7 @@ def test_103_goes_out_only_by_option_and_only_to_1_1_and_before_the_head() -> No
     ):
         wire.receive(raw)
         wire.send(hint)
-        assert b"".join(wire.take_output()) == sent
+        assert joined(wire) == sent
         wire.send(ResponseHead(1, 200, []))
         wire.take_output()
         wire.send(hint)
@@ -255,7 +256,7 @@ def test_an_opened_tunnel_passes_bytes_both_ways() -> None:
     assert the_request(wire.receive(WEBSOCKET + b"early")).head.tunnel == "websocket"
     assert wire.receive(b" bird") == []
     wire.send(TunnelOpened(1, [(b"sec-websocket-accept", b"x")]))
-    assert b"".join(wire.take_output()) == (
+    assert joined(wire) == (
         b"HTTP/1.1 101 Switching Protocols\r\nsec-websocket-accept: x\r\nupgrade: websocket\r\nconnection: upgrade\r\n\r\n"
     )
     assert wire.advance() == [BodyData(1, b"early bird")]
@@ -288,7 +289,7 @@ def test_an_upgrade_required_answer_names_the_protocol() -> None:
     wire = engine()
     wire.receive(GET)
     wire.send(Answer(1, 426, [(b"upgrade", b"websocket")], b""))
-    assert b"".join(wire.take_output()).endswith(b"\r\nupgrade: websocket\r\nconnection: upgrade\r\ncontent-length: 0\r\n\r\n")
+    assert joined(wire).endswith(b"\r\nupgrade: websocket\r\nconnection: upgrade\r\ncontent-length: 0\r\n\r\n")
 
 
 # ---- the rest
@@ -327,7 +328,7 @@ def test_an_answer_between_requests_has_its_body_even_after_head() -> None:
     wire.receive(GET[:9])
     wire.close_after()
     wire.send(Answer(0, 408, [], b"too slow"))
-    assert b"".join(wire.take_output()).endswith(b"\r\nconnection: close\r\ncontent-length: 8\r\n\r\ntoo slow")
+    assert joined(wire).endswith(b"\r\nconnection: close\r\ncontent-length: 8\r\n\r\ntoo slow")
 
 
 def test_a_client_that_repeats_its_fields_is_read_as_one_that_does_not() -> None:

@@ -15,6 +15,7 @@ from pagi.server.wire.events import (
 )
 from pagi.server.wire.head_writer import StaticLines
 from pagi.server.wire.http1 import HTTP1Engine
+from tests.server.wire.output import joined
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 CHUNKED = b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -42,7 +43,7 @@ def is_draining(wire: HTTP1Engine) -> bool:
 
 def answer(wire: HTTP1Engine, stream_id: int = 1, body: bytes = b"ok") -> bytes:
     wire.send(Answer(stream_id, 200, [], body))
-    return b"".join(wire.take_output())
+    return joined(wire)
 
 
 # ---- unread bodies
@@ -129,7 +130,7 @@ def test_100_is_sent_once_when_asked_for() -> None:
     assert the_request(wire.receive(EXPECT)).head.expects_continue
     wire.send(InformationalHead(1, 100, []))
     wire.send(InformationalHead(1, 100, []))
-    assert b"".join(wire.take_output()) == b"HTTP/1.1 100 Continue\r\n\r\n"
+    assert joined(wire) == b"HTTP/1.1 100 Continue\r\n\r\n"
     assert wire.receive(b"hello") == [BodyData(1, b"hello"), BodyEnd(1)]
     assert b"connection:" not in answer(wire)
     wire.advance()

@@ -12,6 +12,7 @@ from pagi.server.wire.events import Answer, Event, ResponseData, ResponseEnd, Re
 from pagi.server.wire.head_writer import LINES, MAX_REMEMBERED, PREFIXES, HeaderRefused, StaticLines, WrongContentLength
 from pagi.server.wire.http1 import HTTP1Engine
 from pagi.server.wire.response_writer import JOIN_BYTES, BodyOutOfOrder, BodyRefused
+from tests.server.wire.output import joined, taken
 
 COMMON = b"\r\ndate: D\r\nserver: pagi"
 BIG = bytes(JOIN_BYTES + 1)
@@ -31,7 +32,7 @@ TE = b"GET / HTTP/1.1\r\nHost: a\r\nTE: trailers\r\n\r\n"
 def sent(wire: HTTP1Engine, *events: Event) -> bytes:
     for event in events:
         wire.send(event)
-    return b"".join(wire.take_output())
+    return joined(wire)
 
 
 ANSWERS: list[tuple[str, bytes, Answer, bytes]] = [
@@ -268,7 +269,7 @@ def test_a_small_answer_is_one_part_and_a_large_body_its_own() -> None:
     wire.send(Answer(1, 200, [], bytes(JOIN_BYTES)))
     assert len(wire.take_output()) == 1
     wire.send(Answer(1, 200, [], BIG))
-    head, body = wire.take_output()
+    head, body = taken(wire)
     assert body is BIG
     assert head.endswith(b"\r\n\r\n")
     assert wire.queued(1) == 0
@@ -280,12 +281,12 @@ def test_small_chunks_are_joined_and_large_ones_are_not() -> None:
     for _ in range(100):
         wire.send(ResponseData(1, b"x" * 100))
     queued = wire.queued(1)
-    (part,) = wire.take_output()
+    (part,) = taken(wire)
     assert len(part) == queued
     wire.send(ResponseData(1, b"x"))
     wire.send(ResponseData(1, BIG))
     wire.send(ResponseData(1, b"x"))
-    before, large, after = wire.take_output()
+    before, large, after = taken(wire)
     assert large is BIG
     assert (before, after) == (b"1\r\nx\r\n10001\r\n", b"\r\n1\r\nx\r\n")
     assert wire.take_output() == []
