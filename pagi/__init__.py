@@ -21,14 +21,18 @@ from pagi.injection.providers import Provider, provider
 from pagi.messages.builder import ResponseBuilder
 from pagi.messages.channel import Head
 from pagi.messages.files import FileResponse
+from pagi.messages.forms import FormData
+from pagi.messages.multipart_parts import FormLimits
 from pagi.messages.problems import HTTPException
 from pagi.messages.request import Request
 from pagi.messages.response import HTML, JSON, Redirect, Response, SentResponse, Text
 from pagi.messages.sse import SSE
 from pagi.messages.stream import Stream
+from pagi.messages.uploads import UploadFile
 from pagi.messages.websocket import WebSocket, WebSocketClosed
 from pagi.middleware.only import only
 from pagi.middleware.when import when
+from pagi.routing.converters import Converter
 from pagi.server import Server, serve
 
 __all__ = [
@@ -41,12 +45,15 @@ __all__ = [
     "ClientGone",
     "ConfigError",
     "Context",
+    "Converter",
     "Cookie",
     "Depends",
     "Event",
     "File",
     "FileResponse",
     "Form",
+    "FormData",
+    "FormLimits",
     "HTTPContext",
     "HTTPEndpoint",
     "HTTPException",
@@ -78,6 +85,7 @@ __all__ = [
     "State",
     "Stream",
     "Text",
+    "UploadFile",
     "WebSocket",
     "WebSocketClosed",
     "WebSocketContext",

@@ -148,7 +148,7 @@ async def notes(ctx: HTTPContext[LiveState]) -> Response:
 @app.post("/notes", middleware=[from_this_page])
 async def add_note(ctx: HTTPContext[LiveState]) -> Response:
     form = await ctx.request.form()
-    name, text = form.get("name", "").strip(), form.get("text", "").strip()
+    name, text = (form.get_text("name") or "").strip(), (form.get_text("text") or "").strip()
     if not text:
         raise HTTPException(422, "Write something first.")
     if len(name) > MAX_NAME or len(text) > MAX_NOTE:

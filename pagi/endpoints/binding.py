@@ -10,7 +10,7 @@ from pagi.context.context import Context
 from pagi.context.session import Session
 from pagi.context.stash import Stash
 from pagi.context.state import State
-from pagi.endpoints.bodies import body_leaf, form_leaf
+from pagi.endpoints.bodies import body_leaf, file_leaf, form_leaf
 from pagi.endpoints.generics import substituted
 from pagi.endpoints.inputs import REQUIRED, NoSuchInput, Place, input_leaf, path_leaf, path_or_query_leaf, spelled
 from pagi.endpoints.values import UnknownType, from_text, info_of, is_collection, is_scalar, show
@@ -119,7 +119,9 @@ class Binder:
         opened = self._with_body(name)
         if isinstance(marker, Body):
             return body_leaf(annotation, default, opened)
-        if isinstance(marker, (Form, File)):
+        if isinstance(marker, File):
+            return file_leaf(wire or name, annotation, default, opened)
+        if isinstance(marker, Form):
             return form_leaf(wire or name, annotation, default, opened)
         raise _Misfit(f"{name}: {marker!r} is none of the markers")
 

@@ -1,17 +1,19 @@
 """Bodies as arguments: octets, text, JSON decoded and validated in one go, and the fields of forms."""
 
 from collections.abc import Awaitable, Callable
-from typing import Any
+from types import NoneType, UnionType
+from typing import Any, Union, get_args, get_origin
 
 import msgspec
 
-from pagi.endpoints.inputs import REQUIRED, as_model, gatherer
+from pagi.endpoints.inputs import REQUIRED, NoSuchInput, as_model, gatherer
 from pagi.endpoints.invalid import Unfit, misfits
 from pagi.endpoints.values import from_text, from_texts, info_of, is_collection, is_scalar, record_fields
 from pagi.http.media_types import InvalidMediaType, parse_media_type
-from pagi.http.query import FormData
 from pagi.injection.plan import Leaf
+from pagi.messages.forms import FormData
 from pagi.messages.request import BadBody, WithBody
+from pagi.messages.uploads import UploadFile
 
 Opened = Callable[[Any], WithBody]
 """The request that a body follows, of a context."""
@@ -124,11 +126,39 @@ def form_leaf(name: str, annotation: Any, default: Any, opened: Opened) -> Leaf:
             )
 
     else:
-        raise TypeError("a form has fields of text: a scalar, a list of them, or a struct for all of them")
+        raise NoSuchInput("a form has fields of text: a scalar, a list of them, or a struct for all of them")
     return Leaf("await {0}(ctx)", read, f"form field {name!r}", misfit=read)
 
 
-def _texts(form: FormData[Any], name: str) -> list[str]:
+def file_leaf(name: str, annotation: Any, default: Any, opened: Opened) -> Leaf:
+    """The argument that an uploaded file gives: `UploadFile`, `bytes`, or a list of one of them.
+
+    Raises:
+        NoSuchInput: the annotation is something else.
+    """
+    where = f"form.{name}"
+    plain = _without_none(annotation)
+    item = get_args(plain)[0] if get_origin(plain) is list else plain
+    if item not in (UploadFile, bytes):
+        raise NoSuchInput("a file is an UploadFile, bytes, or a list of one of them")
+
+    async def read(ctx: Any) -> Any:
+        found: list[Any] = (await opened(ctx).form()).get_files(name)
+        if not found:
+            return _absent(where, default)
+        if item is bytes:
+            found = [file.data for file in found]
+        return found if item is not plain else found[-1]
+
+    return Leaf("await {0}(ctx)", read, f"uploaded file {name!r}", misfit=read)
+
+
+def _without_none(annotation: Any) -> Any:
+    members = [member for member in get_args(annotation) if member is not NoneType]
+    return members[0] if get_origin(annotation) in (Union, UnionType) and len(members) == 1 else annotation
+
+
+def _texts(form: FormData, name: str) -> list[str]:
     return [value for value in form.get_all(name) if isinstance(value, str) and value]
 
 
