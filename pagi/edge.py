@@ -28,11 +28,11 @@ LAST_CLEANUP_SECONDS = 0.5
 """How long cleanup may take that begins when the shutdown deadline has passed."""
 
 
-async def serve_http(ctx: HTTPContext[Any], layer: Layer) -> None:
+async def serve_http(ctx: HTTPContext[Any], layer: Layer, *, is_cancellable: bool = False) -> None:
     """Runs one request: the layers, the answer, and what is to be done after it."""
     try:
         try:
-            await answer(ctx, await layer(ctx))
+            await answer(ctx, await layer(ctx), is_cancellable=is_cancellable)
         except Exception as error:
             await recover(ctx, error)
         if ctx.background is not None:
@@ -46,7 +46,7 @@ async def serve_cancellable(ctx: HTTPContext[Any], layer: Layer) -> None:
     """Like `serve_http`, but ended when the grace after a disconnect is over. The scope lies around the whole exchange."""
     with anyio.CancelScope() as scope:
         ctx.connection.on_abandoned(scope.cancel)
-        await serve_http(ctx, layer)
+        await serve_http(ctx, layer, is_cancellable=True)
 
 
 async def serve_session(ctx: Context[Any], layer: Layer) -> None:

@@ -15,8 +15,11 @@ from pagi.messages.stream import Stream
 log = logging.getLogger("pagi")
 
 
-async def answer(ctx: HTTPContext[Any], response: Response) -> None:
+async def answer(ctx: HTTPContext[Any], response: Response, *, is_cancellable: bool = False) -> None:
     """Sends a response that came out of the layers, once, with the hooks run on its head.
+
+    A body that comes in parts is ended when the grace after a disconnect is over; where the whole exchange `is_cancellable`, who
+    called sees to that.
 
     Raises:
         AlreadySent: something else left before.
@@ -32,8 +35,12 @@ async def answer(ctx: HTTPContext[Any], response: Response) -> None:
         else:
             head = ctx.dressed(response.status, response.raw_headers)
             await response.deliver(ctx.raw_send, head.status, head.raw_headers)
-    else:
+    elif is_cancellable or ctx.method == "HEAD":
         await _answer_in_parts(ctx, response)
+    else:
+        with anyio.CancelScope() as scope:
+            ctx.connection.on_abandoned(scope.cancel)
+            await _answer_in_parts(ctx, response)
 
 
 async def _answer_in_parts(ctx: HTTPContext[Any], response: Response) -> None:
@@ -46,15 +53,13 @@ async def _answer_in_parts(ctx: HTTPContext[Any], response: Response) -> None:
         await ctx.raw_send({"type": "http.response.start", "status": head.status, "headers": head.raw_headers})
         await ctx.raw_send({"type": "http.response.body", "body": b""})
         return
-    with anyio.CancelScope() as scope:
-        ctx.connection.on_abandoned(scope.cancel)
-        try:
-            if isinstance(response, Stream):
-                await response.prefetch()
-            head = ctx.dressed(response.status, response.raw_headers)
-            await response.deliver(ctx.raw_send, head.status, head.raw_headers)
-        finally:
-            await response.aclose()
+    try:
+        if isinstance(response, Stream):
+            await response.prefetch()
+        head = ctx.dressed(response.status, response.raw_headers)
+        await response.deliver(ctx.raw_send, head.status, head.raw_headers)
+    finally:
+        await response.aclose()
 
 
 async def run_background(ctx: Context[Any]) -> None:
