@@ -18,6 +18,7 @@ from pagi.endpoints.rescue import ExceptionHandler
 from pagi.endpoints.route import AnyMiddleware, Mount
 from pagi.endpoints.router import AlreadyBuilt, Included, Router
 from pagi.endpoints.site import RouteInfo, Site, Target
+from pagi.endpoints.standalone import leave_word
 from pagi.gateway.asgi import as_asgi
 from pagi.gateway.marker import Marker
 from pagi.gateway.types import ASGIApp, Receive, Scope, Send
@@ -122,7 +123,6 @@ class App(Router, extends_router=True):
         self._bridge: ASGIApp = self.__call__
         self._wrapped: ASGIApp | None = None
         self._is_plain = False
-        self.__pagi__ = Marker(self)
 
     # ---- building
 
@@ -312,3 +312,14 @@ def _apps(router: Router) -> Iterator[App]:
         inside = entry.router if isinstance(entry, Included) else entry.app if isinstance(entry, Mount) else None
         if isinstance(inside, Router):
             yield from _apps(inside)
+
+
+def _app_around(thing: Any) -> App:
+    if isinstance(thing, Router):
+        return App(routers=[thing])
+    app = App()
+    app.add("/", thing)
+    return app
+
+
+leave_word(_app_around)

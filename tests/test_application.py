@@ -6,10 +6,25 @@ from typing import Any, TypedDict
 
 import pytest
 
-from pagi import App, AppError, ConfigError, Context, Event, HTTPContext, Next, Response, Router, SSEContext, WebSocketContext
+from pagi import (
+    App,
+    AppError,
+    ConfigError,
+    Context,
+    Event,
+    HTTPContext,
+    HTTPEndpoint,
+    Next,
+    Response,
+    Router,
+    SSEContext,
+    SSEEndpoint,
+    WebSocketContext,
+)
 from pagi.endpoints.router import AlreadyBuilt
 from pagi.gateway.marker import is_pagi
 from pagi.gateway.types import Message, Receive, Scope, Send
+from pagi.testing import TestClient
 from tests.recorder import Recorder, Server
 
 pytestmark = pytest.mark.anyio
@@ -362,3 +377,36 @@ async def test_events_with_all_fields_arrive(server: Server) -> None:
     wire = b':hm\nevent: tick\ndata: {"n":1}\nid: 7\nretry: 10\n\n'
     sent = {"type": "sse.send", "data": '{"n":1}', "event": "tick", "id": "7", "retry": 10, "comment": "hm"}
     assert answer.of("sse.send") == [sent] or answer.body == wire
+
+
+# ---- routers and endpoints by themselves
+
+
+class Ping(HTTPEndpoint):
+    async def get(self) -> str:
+        return "pong"
+
+
+class Ticks(SSEEndpoint):
+    async def stream(self) -> AsyncIterator[int]:
+        yield 1
+
+
+async def test_a_router_is_an_application_of_its_own() -> None:
+    router = Router(prefix="/api")
+    router.add("/ping", Ping)
+    router.add("/ticks", Ticks)
+    assert is_pagi(router)
+    async with TestClient(router) as client:
+        assert (await client.get("/api/ping")).text == "pong"
+        async with client.sse("/api/ticks") as stream:
+            assert (await stream.receive()).data == 1
+
+
+async def test_an_endpoint_is_an_application_at_its_root() -> None:
+    assert is_pagi(Ticks.as_app())
+    app = App()
+    app.mount("/inner", Ping.as_app())
+    async with TestClient(Ping.as_app()) as alone, TestClient(app) as mounted:
+        assert (await alone.get("/")).text == (await mounted.get("/inner")).text == "pong"
+        assert (await alone.post("/")).status == 405

@@ -8,6 +8,8 @@ from typing_extensions import TypeIs
 
 from pagi.context.context import Context
 from pagi.context.next import Kind
+from pagi.endpoints.standalone import app_around
+from pagi.gateway.types import ASGIApp
 from pagi.http.errors import ConfigError
 
 VERBS: dict[str, str] = {verb.lower(): verb for verb in ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")}
@@ -33,6 +35,11 @@ class Endpoint:
     """The context of its exchanges; None: that of the router or the app."""
     hooks: ClassVar[frozenset[str]] = frozenset()
     """The methods that mean something here and begin with `on_`."""
+
+    @classmethod
+    def as_app(cls) -> ASGIApp:
+        """An application that serves this endpoint at its root and nothing else: to be mounted, or served by itself."""
+        return app_around(cls)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

@@ -18,7 +18,9 @@ from pagi.endpoints.registration import (
     middleware_of,
 )
 from pagi.endpoints.route import AnyMiddleware, Mount, Route, RouteOptions
-from pagi.gateway.types import AnyApp
+from pagi.endpoints.standalone import app_around
+from pagi.gateway.marker import Marker
+from pagi.gateway.types import AnyApp, ASGIApp, Receive, Scope, Send
 from pagi.http.errors import ConfigError
 from pagi.routing.converters import Converter
 from pagi.routing.table import TrailingSlash
@@ -62,6 +64,9 @@ class Router:
     _entries: list["Route | Mount | Included"]
     _context_class: type[Context[Any]] | None
     _is_built: bool
+    _app: ASGIApp | None
+    """The app around it, once it was called by itself."""
+    __pagi__: Marker
 
     def __init_subclass__(cls, *, extends_router: bool = False, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -79,6 +84,8 @@ class Router:
         self._path_options = PathOptions(trailing_slash=cls.trailing_slash, converters=cls.converters, namespace=cls.namespace)
         self._context_class = cls.context_class
         self._is_built = False
+        self._app = None
+        self.__pagi__ = Marker(self)
         self._middleware = checked_middleware([middleware_of(self, cls, layer) for layer in cls.middleware])
         self._entries = [
             marked_route(mark, getattr(self, name), [middleware_of(self, cls, layer) for layer in mark.middleware])
@@ -239,6 +246,12 @@ class Router:
         routes of a pagi app as `name:route`, and any other app as `name` with the rest of the path as `path`.
         """
         self._append(Mount(prefix=checked_prefix(prefix), app=app, name=name, middleware=checked_middleware(middleware)))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The router as an application of its own."""
+        if self._app is None:
+            self._app = app_around(self)
+        await self._app(scope, receive, send)
 
     # ---- what the build reads
 
