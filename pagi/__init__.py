@@ -16,6 +16,7 @@ from pagi.endpoints.router import Router
 from pagi.gateway.reasons import ClientGone, Outcome, Reason
 from pagi.http.errors import AppError, ConfigError, PagiError, PeerError
 from pagi.http.event_stream import Event
+from pagi.http.url import with_query
 from pagi.injection.markers import Body, Cookie, Depends, File, Form, Header, Path, Query
 from pagi.injection.providers import Provider, provider
 from pagi.messages.builder import ResponseBuilder
@@ -34,6 +35,7 @@ from pagi.middleware.only import only
 from pagi.middleware.when import when
 from pagi.routing.converters import Converter
 from pagi.server import Server, serve
+from pagi.tasks import Tasks
 
 __all__ = [
     "HTML",
@@ -84,6 +86,7 @@ __all__ = [
     "StashKey",
     "State",
     "Stream",
+    "Tasks",
     "Text",
     "UploadFile",
     "WebSocket",
@@ -104,4 +107,5 @@ __all__ = [
     "sse",
     "websocket",
     "when",
+    "with_query",
 ]

@@ -1,7 +1,7 @@
 """The App: routers, middleware and lifespan made into one callable that any ASGI server can serve."""
 
 import copy
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal, TypeVar, cast
 
 import anyio
@@ -9,10 +9,10 @@ from anyio.lowlevel import RunVar
 
 from pagi import edge
 from pagi.builder import BASES, Parts, build_site
-from pagi.channels import Channels, MemoryChannels
 from pagi.context.answering import run_background
 from pagi.context.context import Context
 from pagi.context.next import Kind
+from pagi.defaults import DEFAULTS
 from pagi.endpoints.entrance import ROUTE, enter, find, opened, settle, translate
 from pagi.endpoints.rescue import ExceptionHandler
 from pagi.endpoints.route import AnyMiddleware, Mount
@@ -23,7 +23,7 @@ from pagi.gateway.asgi import as_asgi
 from pagi.gateway.marker import Marker
 from pagi.gateway.types import ASGIApp, Receive, Scope, Send
 from pagi.http.errors import AppError, ConfigError
-from pagi.injection.providers import Provider, provider
+from pagi.injection.providers import Provider
 from pagi.injection.registry import Overrides, check_untaken
 from pagi.lifespan import Lifespan, run_lifespan
 from pagi.messages.response import Response
@@ -37,13 +37,6 @@ Rewrite = Callable[[Scope], None]
 """Changes path, method, scheme, host or client of a scope before anything is matched."""
 
 AnyOrigin = Literal["*"]
-
-
-@provider(scope="app", provides=Channels)
-async def default_channels() -> AsyncIterator[Channels]:
-    """The channels of an app that provides none of its own: in memory, gone with the run."""
-    async with MemoryChannels() as channels:
-        yield channels
 
 
 DEFAULT_THREADS = 40
@@ -151,7 +144,7 @@ class App(Router, extends_router=True):
             contexts={**BASES, **self._contexts},
             threads=self._threads_of_this_loop,
             providers=self._providers,
-            defaults=(default_channels,),
+            defaults=DEFAULTS,
             exception_handlers=self._exception_handlers,
             overrides=self._overrides,
             parts_of=_parts_of,

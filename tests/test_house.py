@@ -26,7 +26,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "middleware": {"context", "messages", "stores", *GROUND},
     "apps": {"context", "messages", "channels", *GROUND},
     "openapi": {"endpoints", "messages", "routing", "injection"},
-    "application": {"builder", "lifespan", "edge", *FRAMEWORK},
+    "application": {"builder", "defaults", "lifespan", "edge", *FRAMEWORK},
+    "defaults": {"tasks", *FRAMEWORK},
+    "tasks": GROUND,
     "builder": {"lifespan", "edge", "supplies", *FRAMEWORK},
     "supplies": FRAMEWORK,
     "lifespan": FRAMEWORK,
@@ -40,7 +42,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "server": GROUND,
     "cli": {"", "application", "testing", "server", *FRAMEWORK},
     "__main__": {"cli"},
-    "": {"application", "builder", "lifespan", "edge", "server", *FRAMEWORK},
+    "": {"application", "builder", "lifespan", "edge", "server", "tasks", *FRAMEWORK},
 }  # fmt: skip
 """`""` is the contents page, `pagi/__init__.py`: it shows what authors import, and only the command may read it."""
 

@@ -17,6 +17,7 @@ from pagi.gateway.types import HeaderList, Receive, Scope, Send
 from pagi.http.errors import AppError
 from pagi.http.headers import Headers
 from pagi.http.query import Query
+from pagi.http.url import absolute
 from pagi.messages.channel import Channel, Head
 from pagi.messages.opening import Opening
 from pagi.messages.response import Response
@@ -230,6 +231,15 @@ class Context(Generic[StateT]):
             ValueError: a parameter is missing, too many, or would not match.
         """
         return self.site.url_for(name, self.scope.get("root_path", ""), params)
+
+    def absolute(self, path: str) -> str:
+        """The absolute form of a path, as from `url_for`: on the scheme and host that the client asked, http for a WebSocket too.
+
+        Raises:
+            ValueError: the host is none, or the path is absolute already.
+        """
+        scheme = "https" if self.scheme in ("https", "wss") else "http"
+        return absolute(scheme, self._open().host, path)
 
     # ---- around the answer
 

@@ -111,3 +111,17 @@ async def test_the_short_forms_are_values() -> None:
 def test_what_the_match_settled_cannot_be_assigned(kind: type[Context[Any]], name: str) -> None:
     with pytest.raises(AppError, match=rf"{name} was settled.*rewrites"):
         setattr(context(kind, asked()), name, "x")
+
+
+@pytest.mark.parametrize(
+    ("kind", "url"),
+    [(HTTPContext, "http://testserver/a?b=1"), (SSEContext, "http://testserver/a?b=1"), (WebSocketContext, "http://testserver/a?b=1")],
+)
+def test_a_path_is_made_absolute_on_the_host_that_was_asked(kind: type[Context[Any]], url: str) -> None:
+    exchange = asked()
+    exchange.scope["headers"] = [(b"host", b"testserver")]
+    exchange.scope["scheme"] = "ws" if kind is WebSocketContext else "http"
+    ctx = context(kind, exchange)
+    assert ctx.absolute("/a?b=1") == url
+    with pytest.raises(ValueError, match="must start with '/'"):
+        ctx.absolute("//evil.example/")
