@@ -124,4 +124,4 @@ def test_a_path_is_made_absolute_on_the_host_that_was_asked(kind: type[Context[A
     ctx = context(kind, exchange)
     assert ctx.absolute("/a?b=1") == url
     with pytest.raises(ValueError, match="must start with '/'"):
-        ctx.absolute("//evil.example/")
+        ctx.absolute("https://evil.example/")
