@@ -139,14 +139,14 @@ class ResponseBuilder:
         self, path: str | Path, *, download_as: str | None = None, content_type: str | None = None, status: int | None = None
     ) -> FileResponse:
         """A file of this machine."""
-        response = FileResponse(path, status=status or self._status or 200, content_type=content_type, download_as=download_as)
-        self.dress(response)
+        response = FileResponse(path, download_as=download_as)
+        self._dress_under(response, status, content_type)
         return response
 
     def stream(self, chunks: Chunks, *, content_type: str | None = None, status: int | None = None) -> Stream:
         """An answer whose body comes piece by piece."""
-        response = Stream(chunks, status=status or self._status or 200, content_type=content_type)
-        self.dress(response)
+        response = Stream(chunks)
+        self._dress_under(response, status, content_type)
         return response
 
     def dress(self, response: Response) -> None:
@@ -157,6 +157,14 @@ class ResponseBuilder:
         if b"content-type" in names:
             response.raw_headers[:] = [pair for pair in response.raw_headers if pair[0] != b"content-type"]
         response.raw_headers.extend(self._pairs)
+
+    def _dress_under(self, response: Response, status: int | None, content_type: str | None) -> None:
+        """Puts what was set here on an answer; what its finisher was given counts more."""
+        self.dress(response)
+        if status is not None:
+            response.status = checked_status(status)
+        if content_type is not None:
+            response.headers["content-type"] = content_type
 
     def _whole(self, body: bytes, default: tuple[bytes, bytes], status: int | None, headers: HeadersLike | None) -> Response:
         pairs = self._pairs if headers is None else [*self._pairs, *raw_pairs(headers)]

@@ -204,3 +204,15 @@ def test_the_builder_finishes_with_a_value() -> None:
     assert builder.redirect("/x").headers["x-a"] == "1"
     assert ResponseBuilder().content_type("text/a").content_type("text/b").text("x").headers["content-type"] == "text/b"
     assert ResponseBuilder().delete_cookie("c").empty().headers["set-cookie"].startswith("c=; Path=/; Max-Age=0")
+
+
+def test_what_a_finisher_is_given_counts_more_than_what_was_set() -> None:
+    builder = ResponseBuilder().status(201).content_type("a/b")
+    for response in (
+        builder.text("a", status=202, headers={"content-type": "text/css"}),
+        builder.stream(["a"], status=202, content_type="text/css"),
+        builder.file("a", status=202, content_type="text/css"),
+    ):
+        assert (response.status, fields(response)) == (202, [("content-type", "text/css")])
+    with pytest.raises(ValueError, match="within 200 and 599"):
+        builder.stream(["a"], status=99)
