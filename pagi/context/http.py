@@ -1,5 +1,6 @@
 """The context of a request and its answer."""
 
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, Never, cast
 
@@ -11,6 +12,7 @@ from pagi.messages.opening import Opening
 from pagi.messages.request import Request
 from pagi.messages.response import HTML_TYPE, JSON_TYPE, TEXT_TYPE, HeadersLike, Response, checked_status, whole
 from pagi.messages.stream import Chunks, Stream
+from pagi.messages.writer import Writer, writing
 
 
 class HTTPContext(Context[StateT]):
@@ -95,3 +97,11 @@ class HTTPContext(Context[StateT]):
     def stream(self, chunks: Chunks, *, content_type: str | None = None, status: int | None = None) -> Stream:
         """An answer whose body comes piece by piece."""
         return self.response.stream(chunks, content_type=content_type, status=status)
+
+    def writer(self, *, content_type: str | None = None, status: int | None = None) -> AbstractAsyncContextManager[Writer]:
+        """Pushes an answer: `async with ctx.writer() as out: await out.write("a")`. The handler returns nothing then.
+
+        The head leaves with the first piece; the type is plain text if that is text, else octets, unless it is given.
+        """
+        head = self.response.head(content_type=content_type, status=status)
+        return writing(self.send, head, self.connection, head_only=self.method == "HEAD")

@@ -149,6 +149,12 @@ class ResponseBuilder:
         self._dress_under(response, status, content_type)
         return response
 
+    def head(self, *, content_type: str | None = None, status: int | None = None) -> Response:
+        """What a body that is pushed stands under; without a type, unless one was set."""
+        response = Response()
+        self._dress_under(response, status, content_type)
+        return response
+
     def dress(self, response: Response) -> None:
         """Puts what was set here on an answer made elsewhere: the plain result of a handler."""
         if self._status is not None:
