@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from pagi import App, AppError, Context, HTTPContext, SSEContext, WebSocketContext
+from pagi import App, AppError, Context, HTTPContext, Next, Response, Router, SSEContext, WebSocketContext
 from pagi.endpoints.site import Site
 from pagi.gateway.types import Message
 from pagi.routing.urls import UnknownName
@@ -54,6 +54,52 @@ def test_every_context_reads_the_head(kind: type[Context[Any]]) -> None:
         "http://example.org/é%20b?q=1".encode().decode("latin-1"),
         "http",
     )
+
+
+@pytest.mark.parametrize("kind", [HTTPContext, WebSocketContext, SSEContext])
+def test_a_field_is_found_in_any_case_and_its_last_value_counts(kind: type[Context[Any]]) -> None:
+    exchange = asked()
+    exchange.scope["headers"] = [(b"x-a", b"1"), (b"X-A", b"2")]
+    ctx = context(kind, exchange)
+    assert (ctx.headers["X-a"], ctx.headers.get_all("x-a"), ctx.headers.get("x-b")) == ("2", ["1", "2"], None)
+
+
+@pytest.mark.parametrize("kind", [HTTPContext, WebSocketContext, SSEContext])
+def test_without_parameters_in_the_path_there_are_none(kind: type[Context[Any]]) -> None:
+    ctx = context(kind, asked())
+    assert ctx.path_params == {}
+    with pytest.raises(KeyError, match="id"):
+        ctx.path_params["id"]
+
+
+def test_a_scheme_that_is_not_told_is_that_of_the_kind() -> None:
+    exchange = asked()
+    del exchange.scope["scheme"]
+    assert context(HTTPContext, exchange).scheme == "http"
+    exchange.scope["type"] = "websocket"
+    assert context(WebSocketContext, exchange).scheme == "ws"
+
+
+@pytest.mark.parametrize("kind", [HTTPContext, WebSocketContext, SSEContext])
+def test_every_context_opens_the_handles_of_the_server(kind: type[Context[Any]]) -> None:
+    ended: list[str] = []
+    exchange = asked()
+    ctx = context(kind, exchange)
+    assert ctx.connection is exchange.handle
+    assert ctx.transport is exchange.scope["pagi.transport"]
+    ctx.connection.on_disconnect(ended.append)
+    assert (ctx.connection.is_connected, ctx.outcome) == (True, None)
+    exchange.leave()
+    assert (ctx.connection.is_connected, ctx.outcome, ended) == (False, "client_closed", ["client_closed"])
+
+
+def test_operations_of_a_kind_are_made_once() -> None:
+    websocket, sse = (kind(asked().scope, unused, unsent, {}, Site({})) for kind in (WebSocketContext, SSEContext))
+    assert isinstance(websocket, WebSocketContext)
+    assert isinstance(sse, SSEContext)
+    assert websocket.websocket is websocket.ws
+    assert sse.sse is sse.sse
+    assert sse.headers is sse.sse.headers
 
 
 def test_what_is_asked_for_twice_is_made_once() -> None:
@@ -125,3 +171,66 @@ def test_a_path_is_made_absolute_on_the_host_that_was_asked(kind: type[Context[A
     assert ctx.absolute("/a?b=1") == url
     with pytest.raises(ValueError, match="must start with '/'"):
         ctx.absolute("https://evil.example/")
+
+
+class Tenant(HTTPContext):
+    @property
+    def tenant(self) -> str:
+        return self.headers.get("x-tenant", "nobody")
+
+
+class Room(WebSocketContext):
+    @property
+    def room(self) -> str:
+        return self.path.rpartition("/")[2]
+
+
+async def test_an_app_may_have_contexts_of_its_own_for_each_kind() -> None:
+    app = App(contexts={"http": Tenant, "websocket": Room})
+
+    @app.get("/")
+    async def page(ctx: Tenant) -> str:
+        return ctx.tenant
+
+    @app.websocket("/chat/{room}")
+    async def chat(ctx: Room, room: str) -> None:
+        await ctx.accept()
+        await ctx.send_text(ctx.room)
+
+    recorder = Recorder(app)
+    assert (await recorder.get("/", headers={"x-tenant": "t"})).text == "t"
+    assert (await recorder.talk("/chat/lobby")).sent == ["lobby"]
+
+
+async def test_a_router_may_have_a_context_of_its_own() -> None:
+    router = Router("/in", context_class=Tenant)
+
+    @router.get("/")
+    async def inside(ctx: Tenant) -> str:
+        return ctx.tenant
+
+    app = App(routers=[router])
+
+    @app.get("/")
+    async def outside(ctx: HTTPContext) -> bool:
+        return isinstance(ctx, Tenant)
+
+    assert (await Recorder(app).get("/in")).text == "nobody"
+    assert (await Recorder(app).get("/")).text == "false"
+
+
+async def test_middleware_and_handler_share_one_context() -> None:
+    seen: list[Context[Any]] = []
+
+    async def watch(ctx: Context, next: Next) -> Response:
+        seen.append(ctx)
+        return await next()
+
+    app = App(middleware=[watch])
+
+    @app.get("/")
+    async def page(ctx: HTTPContext) -> None:
+        seen.append(ctx)
+
+    await Recorder(app).get("/")
+    assert seen[0] is seen[1]

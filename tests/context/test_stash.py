@@ -2,8 +2,9 @@
 
 import pytest
 
-from pagi import App, Context, HTTPContext, Next, Response, Stash, StashKey
+from pagi import App, Context, HTTPContext, Next, Response, SSEContext, Stash, StashKey, WebSocketContext
 from pagi.context.strict_mapping import MissingKey
+from pagi.gateway.types import Receive, Scope, Send
 from tests.recorder import Recorder
 
 COUNT = StashKey("count", int)
@@ -57,3 +58,56 @@ async def test_the_stash_is_shared_both_ways_whoever_touches_it_first() -> None:
 
     await Recorder(app).get("/")
     assert seen == [3]
+
+
+@pytest.mark.anyio
+async def test_each_exchange_has_its_own() -> None:
+    before: list[bool] = []
+
+    async def note(ctx: Context, next: Next) -> Response:
+        before.append("seen" in ctx.stash)
+        ctx.stash["seen"] = True
+        return await next()
+
+    app = App(middleware=[note])
+
+    @app.get("/")
+    async def page(ctx: HTTPContext) -> None:
+        assert ctx.stash["seen"]
+
+    @app.websocket("/")
+    async def chat(ctx: WebSocketContext) -> None:
+        await ctx.accept()
+        assert ctx.stash["seen"]
+
+    @app.sse("/")
+    async def feed(ctx: SSEContext) -> None:
+        assert ctx.stash["seen"]
+
+    recorder = Recorder(app)
+    for _ in range(2):
+        await recorder.get("/")
+        await recorder.talk("/")
+        await recorder.stream("/")
+    assert before == [False] * 6
+
+
+@pytest.mark.anyio
+async def test_a_mounted_plain_application_finds_the_same_one_in_its_scope() -> None:
+    async def plain(scope: Scope, receive: Receive, send: Send) -> None:
+        scope["pagi.stash"]["inner"] = scope["pagi.stash"]["outer"] + 1
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    seen: list[int] = []
+
+    async def around(ctx: Context, next: Next) -> Response:
+        ctx.stash["outer"] = 1
+        response = await next()
+        seen.append(ctx.stash["inner"])
+        return response
+
+    app = App(middleware=[around])
+    app.mount("/in", plain)
+    await Recorder(app).get("/in/x")
+    assert seen == [2]
