@@ -11,6 +11,7 @@ from pagi.context.next import Kind
 from pagi.endpoints.standalone import app_around
 from pagi.gateway.types import ASGIApp
 from pagi.http.errors import ConfigError
+from pagi.messages.response import Response
 
 VERBS: dict[str, str] = {verb.lower(): verb for verb in ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")}
 """From the name of a method of an `HTTPEndpoint` to the method it serves. Nothing else is ever looked up by what a client sent."""
@@ -82,9 +83,9 @@ class WebSocketEndpoint(Endpoint):
 class SSEEndpoint(Endpoint):
     """A class of events: `stream` is an async generator of them.
 
-    Without `stream`, `on_connect` sends by `ctx.sse`, and the stream stays open until the client leaves. `on_disconnect` runs
-    once after either began, with the `reason` of the end (None where the stream ended by itself). `on_error` may give a last
-    event for an `error` that ends a stream after it started.
+    Without `stream`, `on_connect` sends by `ctx.sse`, and the stream stays open until the client leaves; a `Response` that it
+    returns before anything was sent declines. `on_disconnect` runs once after either began, with the `reason` of the end (None
+    where the stream ended by itself). `on_error` may give a last event for an `error` that ends a stream after it started.
     """
 
     kind = "sse"
@@ -96,7 +97,7 @@ class SSEEndpoint(Endpoint):
     """Seconds that clients wait before they come back; None: nothing is said."""
 
     stream: Callable[..., Any]
-    on_connect: Callable[..., Awaitable[None]]
+    on_connect: Callable[..., Awaitable[Response | None]]
     on_disconnect: Callable[..., Awaitable[None]]
     on_error: Callable[..., Awaitable[Any]]
 
