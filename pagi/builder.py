@@ -7,7 +7,6 @@ from typing import Any, cast
 from pagi.context.context import Context
 from pagi.context.http import HTTPContext
 from pagi.context.next import KINDS, Kind, Layer, Middleware
-from pagi.context.pages import suited
 from pagi.context.ready import ReadyApp
 from pagi.context.sse import SSEContext
 from pagi.context.websocket import WebSocketContext
@@ -17,7 +16,7 @@ from pagi.endpoints.http import Threads, http_layer, streams
 from pagi.endpoints.matching import ALLOW, LOCATION, allow_field, not_acceptable
 from pagi.endpoints.mounted import foreign_layer, pagi_layer, ready_layer
 from pagi.endpoints.place import Place
-from pagi.endpoints.rescue import ExceptionHandler, Rescue
+from pagi.endpoints.rescue import ExceptionHandler, Rescue, refused
 from pagi.endpoints.resolving import Resolvers
 from pagi.endpoints.route import AnyMiddleware, Mount, Route
 from pagi.endpoints.router import Included, Router
@@ -33,7 +32,7 @@ from pagi.gateway.types import AnyApp
 from pagi.http.errors import ConfigError
 from pagi.injection.providers import Provider
 from pagi.injection.registry import Overrides, Registry
-from pagi.messages.problems import problem
+from pagi.messages.problems import HTTPException
 from pagi.messages.response import Redirect, Response
 from pagi.middleware.chain import fuse
 from pagi.middleware.kinds import ContextClasses, UnguardedRoute, kinds_of
@@ -289,7 +288,7 @@ def _with_own(contexts: ContextClasses, own: type[Context[Any]] | None) -> Conte
 
 
 async def _not_found(ctx: Context[Any]) -> Response:
-    return suited(ctx, problem(404))
+    return await refused(ctx, HTTPException(404))
 
 
 async def _elsewhere(ctx: HTTPContext[Any]) -> Response:
@@ -297,11 +296,11 @@ async def _elsewhere(ctx: HTTPContext[Any]) -> Response:
 
 
 async def _foreign_origin(ctx: Context[Any]) -> Response:
-    return problem(403, "WebSockets may not be opened from this origin")
+    return await refused(ctx, HTTPException(403, "WebSockets may not be opened from this origin"))
 
 
 async def _unacceptable(ctx: Context[Any]) -> Response:
-    return suited(ctx, not_acceptable())
+    return await refused(ctx, not_acceptable())
 
 
 def _other_methods(own: str, known: frozenset[str]) -> Layer:
@@ -312,7 +311,7 @@ def _other_methods(own: str, known: frozenset[str]) -> Layer:
         if ctx.method == "OPTIONS":
             return Response(status=204, headers={"allow": allow})
         if ctx.method not in known:
-            return suited(ctx, problem(501, "this method is not known here"))
-        return suited(ctx, problem(405, f"{ctx.method} is not served here; {allow} are", {"allow": allow}))
+            return await refused(ctx, HTTPException(501, "this method is not known here"))
+        return await refused(ctx, HTTPException(405, f"{ctx.method} is not served here; {allow} are", headers={"allow": allow}))
 
     return layer

@@ -10,8 +10,7 @@ from pagi.gateway.mounting import root_of, route_path
 from pagi.gateway.types import Scope
 from pagi.http.media_types import accepts, names_event_stream
 from pagi.http.url import encode_path
-from pagi.messages.problems import problem
-from pagi.messages.response import Response
+from pagi.messages.problems import HTTPException
 from pagi.routing.table import Leaf
 
 INNER = "pagi.inner"
@@ -156,6 +155,6 @@ def accept_field(scope: Scope) -> str | None:
     return ", ".join(values) if values else None
 
 
-def not_acceptable() -> Response:
-    """The answer where only a stream is offered and the client takes none."""
-    return problem(406, f"only {EVENT_STREAM} is offered here, and the Accept field rules it out", {"vary": "Accept"})
+def not_acceptable() -> HTTPException:
+    """The refusal where only a stream is offered and the client takes none."""
+    return HTTPException(406, f"only {EVENT_STREAM} is offered here, and the Accept field rules it out", headers={"vary": "Accept"})

@@ -87,3 +87,8 @@ async def rescued(ctx: Any, error: Exception, leaves: Sequence[Leaf] = ()) -> Re
         except (HTTPException, PeerError) as worse:
             error = worse
     return cast("Response | None", await ctx.site.rescue(ctx, error))
+
+
+async def refused(ctx: Any, error: HTTPException) -> Response:
+    """The answer to a refusal that is the app's own, and no handler's: what leads nowhere, a method that is not served."""
+    return cast("Response | None", await ctx.site.rescue(ctx, error)) or answer_to(error)
