@@ -3,11 +3,14 @@
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
-from typing import Any
+from types import TracebackType
+from typing import Any, TypeVar
 
 from pagi.gateway.types import Receive, Scope, Send
 from pagi.injection.plan import Step
 from pagi.injection.scopes import APP_SCOPE, AppScope
+
+T = TypeVar("T")
 
 Lifespan = Callable[[Any], AbstractAsyncContextManager[Mapping[str, Any] | None]]
 """Takes the app; may yield a mapping, which becomes `ctx.state`."""
@@ -27,28 +30,44 @@ async def run_lifespan(
     After them comes what is `made` for the run of the app: providers may ask for the state.
     """
     await receive()
+    failures: list[str] = []
     async with AsyncExitStack() as stack:
         try:
             build()
             state = scope.setdefault("state", {})
             for app, lifespan in entered():
-                state.update(await stack.enter_async_context(lifespan(app)) or {})
+                state.update(await stack.enter_async_context(_Apart(lifespan(app), failures)) or {})
             steps = list(made())
             if steps:
-                state[APP_SCOPE] = (await stack.enter_async_context(AppScope(steps, state))).values
+                state[APP_SCOPE] = (await stack.enter_async_context(_Apart(AppScope(steps, state), failures))).values
         except Exception:
-            message = traceback.format_exc()
-            try:
-                await stack.aclose()
-            except Exception:
-                message += "\nand what had started failed to stop:\n" + traceback.format_exc()
-            await send({"type": "lifespan.startup.failed", "message": message})
+            told = [traceback.format_exc()]
+            await stack.aclose()
+            told += (f"and what had started failed to stop:\n{failure}" for failure in failures)
+            await send({"type": "lifespan.startup.failed", "message": "\n".join(told)})
             return
         await send({"type": "lifespan.startup.complete"})
         await receive()
+        await stack.aclose()
+    if failures:
+        await send({"type": "lifespan.shutdown.failed", "message": "\n".join(failures)})
+    else:
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+class _Apart(AbstractAsyncContextManager[T]):
+    """A lifespan that ends by itself: its failure is kept, and not thrown into those around it, whose own end must not be skipped."""
+
+    def __init__(self, inner: AbstractAsyncContextManager[T], failures: list[str]) -> None:
+        self._inner = inner
+        self._failures = failures
+
+    async def __aenter__(self) -> T:
+        return await self._inner.__aenter__()
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> bool | None:
         try:
-            await stack.aclose()
+            return await self._inner.__aexit__(kind, error, trace)
         except Exception:
-            await send({"type": "lifespan.shutdown.failed", "message": traceback.format_exc()})
-            return
-    await send({"type": "lifespan.shutdown.complete"})
+            self._failures.append(traceback.format_exc())
+            return None
