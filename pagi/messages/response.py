@@ -37,12 +37,17 @@ class Response:
     is_sent: ClassVar[bool] = False
     """True for a `SentResponse`: the answer has left, and can only be read."""
     is_whole: ClassVar[bool] = True
-    """All of the body is here, in `body`."""
+    """All of the body is here, in `body`, and leaves as it is. False in a subclass with a `deliver` of its own that does not say so."""
 
     status: int
     raw_headers: HeaderList
     """The fields as they will leave, names in lower case."""
     body: bytes
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "deliver" in vars(cls) and "is_whole" not in vars(cls):
+            cls.is_whole = False  # what is whole leaves without `deliver` being asked
 
     def __init__(
         self, body: str | bytes = b"", *, status: int = 200, headers: HeadersLike | None = None, content_type: str | None = None

@@ -216,3 +216,29 @@ def test_what_a_finisher_is_given_counts_more_than_what_was_set() -> None:
         assert (response.status, fields(response)) == (202, [("content-type", "text/css")])
     with pytest.raises(ValueError, match="within 200 and 599"):
         builder.stream(["a"], status=99)
+
+
+def test_json_keeps_the_order_of_its_keys() -> None:
+    assert JSON({"b": 1, "a": "é"}).body == '{"b":1,"a":"é"}'.encode()
+
+
+def test_a_misspelt_option_is_an_error() -> None:
+    wrong: dict[str, Any] = {"stauts": 201}
+    for make in (Response, Text, JSON, HTML, ResponseBuilder().text, ResponseBuilder().json):
+        with pytest.raises(TypeError, match="stauts"):
+            make("a", **wrong)
+
+
+async def test_a_subclass_may_deliver_in_its_own_way() -> None:
+    class Teapot(Response):
+        async def deliver(self, send: Any, status: int, raw_headers: Any) -> None:
+            await super().deliver(send, 418, [*raw_headers, (b"x-kettle", b"on")])
+
+    app = App()
+
+    @app.get("/")
+    async def tea() -> Response:
+        return Teapot("short and stout")
+
+    answer = await Recorder(app).get("/")
+    assert (answer.status, answer.headers["x-kettle"], answer.text) == (418, "on", "short and stout")
