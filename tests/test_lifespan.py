@@ -4,6 +4,8 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
+import anyio
+import anyio.to_thread
 import pytest
 
 from pagi import App, HTTPContext
@@ -115,3 +117,21 @@ async def test_a_key_set_by_an_exchange_is_its_own_and_what_it_changes_inside_is
 
     async with TestClient(app) as client:
         assert [(await client.get("/")).json() for _ in range(2)] == [[1, 1], [1, 2]]
+
+
+async def test_a_start_may_wait_for_other_tasks() -> None:
+    @asynccontextmanager
+    async def lifespan(app: App) -> AsyncGenerator[dict[str, Any]]:
+        ready = anyio.Event()
+
+        async def prepare() -> None:
+            await anyio.to_thread.run_sync(lambda: None)
+            ready.set()
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(prepare)
+            await ready.wait()
+            yield {"ready": True}
+
+    async with TestClient(App(lifespan=lifespan)) as client:
+        assert client.state["ready"]

@@ -35,6 +35,12 @@ def test_a_missing_key_says_what_there_is() -> None:
         stash["c"]
 
 
+def test_every_key_is_a_key() -> None:
+    stash = Stash()
+    stash["_private"] = stash["public"] = 0
+    assert sorted(stash) == ["_private", "public"]
+
+
 def test_get_does_not_complain() -> None:
     stash = Stash()
     stash[MAYBE] = None

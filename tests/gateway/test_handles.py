@@ -1,6 +1,7 @@
 """The handles of an exchange: order, lateness, once only, and errors kept apart."""
 
 import logging
+import weakref
 
 import anyio
 import anyio.lowlevel
@@ -250,6 +251,21 @@ def test_transport_errors_are_kept_apart(caplog: pytest.LogCaptureFixture) -> No
     transport.mark_high()
     assert calls == ["second"]
     assert "transport callback failed" in caplog.text
+
+
+def test_after_the_end_nothing_is_kept_of_the_callbacks() -> None:
+    class Kept:
+        def hear(self, *args: object) -> None: ...
+
+    for is_clean in (True, False):
+        one, kept = handle(), Kept()
+        one.on_complete(kept.hear)
+        one.on_disconnect(kept.hear)
+        one.on_closing(kept.hear)
+        alive = weakref.ref(kept)
+        one.mark_complete() if is_clean else one.mark_disconnected(Reason.CLIENT_CLOSED)
+        del kept
+        assert alive() is None
 
 
 def test_dropped_callbacks_do_not_fire() -> None:
