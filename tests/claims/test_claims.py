@@ -1,0 +1,94 @@
+"""The table of facts is whole, and what it names is there."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.claims.facts import Fact, Section, counted, sections
+from tests.claims.page import page
+from tests.claims.suite import ROOT, problem
+
+PARTS = {*range(2, 9), *range(10, 15)}
+"""The parts of the framework whose tests the original has; requests and forms (9) have their own."""
+
+FACTS = [fact for section in sections() for fact in section.fact]
+
+
+def test_every_part_has_facts() -> None:
+    assert {int(section.number.partition(".")[0]) for section in sections()} == PARTS
+    assert [section.number for section in sections() if not section.fact] == []
+
+
+def test_every_fact_has_a_test_or_a_reason() -> None:
+    assert [fact.says for fact in FACTS if bool(fact.tests) == bool(fact.later)] == []
+
+
+def test_no_fact_stands_twice_in_its_part() -> None:
+    for section in sections():
+        says = [fact.says for fact in section.fact]
+        assert len(says) == len(set(says))
+
+
+def test_every_fact_is_one_sentence_without_its_point() -> None:
+    told = [text for fact in FACTS for text in (fact.says, fact.ours, fact.later) if text]
+    assert [text for text in told if text.endswith(".") or text != text.strip()] == []
+
+
+def test_every_named_test_exists_is_run_and_runs_on_both_loops() -> None:
+    named = {node_id for fact in FACTS for node_id in fact.tests}
+    assert [why for node_id in sorted(named) if (why := problem(node_id))] == []
+
+
+def test_the_page_is_up_to_date() -> None:
+    assert (ROOT / "docs" / "claims.md").read_text() == page(sections()), "run `make docs`"
+
+
+# ---- the readers themselves
+
+
+@pytest.fixture
+def suite(tmp_path: Path) -> Path:
+    """A repository with tests of every sort."""
+    (tmp_path / "tests" / "one_loop").mkdir(parents=True)
+    (tmp_path / "tests" / "conftest.py").write_text("def anyio_backend(): ...\n")
+    (tmp_path / "tests" / "test_marked.py").write_text(
+        "pytestmark = pytest.mark.anyio\nasync def test_a(): ...\n@pytest.mark.skip\ndef test_b(): ...\ndef helper(): ...\n"
+    )
+    (tmp_path / "tests" / "test_bare.py").write_text("async def test_a(): ...\n@pytest.mark.anyio\nasync def test_b(): ...\n")
+    (tmp_path / "tests" / "one_loop" / "conftest.py").write_text("def anyio_backend(): return 'trio'\n")
+    (tmp_path / "tests" / "one_loop" / "test_it.py").write_text("pytestmark = pytest.mark.anyio\nasync def test_a(): ...\n")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("node_id", "why"),
+    [
+        ("tests/test_marked.py::test_a", ""),
+        ("tests/test_bare.py::test_b", ""),
+        ("tests/test_gone.py::test_a", "no such file"),
+        ("tests/test_marked.py::test_gone", "no such test"),
+        ("tests/test_marked.py::helper", "no such test"),
+        ("tests/test_marked.py", "no such test"),
+        ("tests/test_marked.py::test_b", "not always run"),
+        ("tests/test_bare.py::test_a", "nobody awaits it"),
+        ("tests/one_loop/test_it.py::test_a", "one loop alone"),
+    ],
+)
+def test_a_name_that_leads_to_no_test_that_counts_is_told(suite: Path, node_id: str, why: str) -> None:
+    found = problem(node_id, suite)
+    assert why in found
+    assert bool(found) is bool(why)
+
+
+def test_a_page_shows_each_fact_with_what_became_of_it() -> None:
+    facts = (
+        Fact(says="It is so", tests=("tests/test_a.py::test_it_is_so",)),
+        Fact(says="It was a | b", ours="It is b", tests=("tests/test_a.py::test_b", "tests/test_b.py::test_b_too")),
+        Fact(says="It will be", later="somebody has to build it", beside_tests=True),
+    )
+    assert counted(facts) == {"tested": 1, "different": 1, "later": 1}
+    shown = page((Section(number="5.1", title="All of it: here", fact=facts),))
+    assert "| [All of it: here](#all-of-it-here) | 3 | 1 | 1 | 1 |" in shown
+    assert "| It is so. | [it is so](../tests/test_a.py) |" in shown
+    assert r"| It was a \| b. **Here:** It is b. | [b](../tests/test_a.py), [b too](../tests/test_b.py) |" in shown
+    assert "| (It will be.) **Later:** somebody has to build it. | none yet |" in shown
