@@ -83,9 +83,10 @@ class WebSocketEndpoint(Endpoint):
 class SSEEndpoint(Endpoint):
     """A class of events: `stream` is an async generator of them.
 
-    Without `stream`, `on_connect` sends by `ctx.sse`, and the stream stays open until the client leaves; a `Response` that it
-    returns before anything was sent declines. `on_disconnect` runs once after either began, with the `reason` of the end (None
-    where the stream ended by itself). `on_error` may give a last event for an `error` that ends a stream after it started.
+    Without `stream`, `on_connect` sends by `ctx.sse`, and the stream stays open until the client leaves or somebody closes it; a
+    `Response` that it returns before anything was sent declines. `on_disconnect` runs once after either began, with the `reason`
+    of the end (None where the stream ended by itself). `on_error` may give a last event for an `error` that ends a stream after it
+    started.
     """
 
     kind = "sse"

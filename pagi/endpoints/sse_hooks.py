@@ -57,7 +57,11 @@ def _until_left(connect: Callable[[Any], Awaitable[Any]]) -> Callable[..., Any]:
             return declined
         await ctx.start()
         if ctx.sse.state == "started":
-            await ctx.connection.disconnected()
+            # Whoever else has the context may close the stream: a clean end, which no disconnect follows.
+            ended = anyio.Event()
+            ctx.connection.on_complete(ended.set)
+            ctx.connection.on_disconnect(lambda reason: ended.set())
+            await ended.wait()
         return None
 
     return stay

@@ -22,6 +22,7 @@ from pagi import (
     WebSocketEndpoint,
 )
 from pagi.endpoints.endpoint import AnyEndpoint
+from pagi.testing import TestClient
 from tests.recorder import Recorder
 
 pytestmark = pytest.mark.anyio
@@ -376,6 +377,62 @@ async def test_a_generator_ends_its_stream_and_disconnect_is_told_of_no_reason()
 
     assert (await at_root(Feed).stream("/")).data == ["1", "2"]
     assert notes == [None]
+
+
+async def test_a_stream_closed_in_connect_is_over_and_is_told_of_the_end() -> None:
+    notes: list[object] = []
+
+    class Brief(SSEEndpoint):
+        async def on_connect(self, ctx: SSEContext) -> None:
+            await ctx.sse.send("only this")
+            await ctx.close()
+
+        async def on_disconnect(self, reason: str | None) -> None:
+            notes.append(reason)
+
+    assert (await at_root(Brief).stream("/")).data == ["only this"]
+    assert notes == [None]
+
+
+async def test_a_stream_or_session_that_somebody_else_closes_is_over_and_is_told_of_the_end() -> None:
+    open_ones: list[SSEContext | WebSocketContext] = []
+    told = anyio.Event()
+
+    class Feed(SSEEndpoint):
+        async def on_connect(self, ctx: SSEContext) -> None:
+            open_ones.append(ctx)
+
+        async def on_disconnect(self) -> None:
+            told.set()
+
+    class Chat(WebSocketEndpoint):
+        async def on_connect(self, ctx: WebSocketContext) -> None:
+            await ctx.accept()
+            open_ones.append(ctx)
+
+        async def on_disconnect(self) -> None:
+            told.set()
+
+    app = App()
+    app.add("/feed", Feed)
+    app.add("/chat", Chat)
+
+    @app.post("/close")
+    async def close() -> None:
+        await open_ones.pop().close()
+
+    async with TestClient(app) as client:
+        async with client.sse("/feed") as events:
+            await client.post("/close")
+            assert [event async for event in events] == []
+            with anyio.fail_after(5):
+                await told.wait()
+        told = anyio.Event()
+        async with client.websocket("/chat") as ws:
+            await client.post("/close")
+            assert [message async for message in ws] == []
+            with anyio.fail_after(5):
+                await told.wait()
 
 
 async def test_a_connect_may_decline_with_an_ordinary_answer() -> None:
