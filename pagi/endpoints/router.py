@@ -230,8 +230,10 @@ class Router:
         its names become `namespace:name`.
 
         Raises:
-            ConfigError: the router would include itself.
+            ConfigError: the router would include itself, or it is none.
         """
+        if not _is_router(router):
+            raise ConfigError(f"a router or a class of routers is included, got {router!r}; an application is mounted: mount(prefix, app)")
         if isinstance(router, type):
             router = _unbound(router)
         if router is self or _reaches(router, self):
@@ -335,6 +337,10 @@ class Included:
 
 def _reaches(start: Router, goal: Router) -> bool:
     return any(isinstance(entry, Included) and (entry.router is goal or _reaches(entry.router, goal)) for entry in start.entries)
+
+
+def _is_router(thing: object) -> bool:
+    return isinstance(thing, Router) or (isinstance(thing, type) and issubclass(thing, Router))
 
 
 def _unbound(cls: type[Router]) -> Router:

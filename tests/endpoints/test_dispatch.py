@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pagi import App, Context, HTTPContext, Next, Response, Router, SSEContext, WebSocketContext
+from pagi import App, ConfigError, Context, HTTPContext, Next, Response, Router, SSEContext, WebSocketContext
 from tests.recorder import Recorder
 
 pytestmark = pytest.mark.anyio
@@ -134,3 +134,11 @@ async def test_plain_middleware_is_made_once_and_wraps_receive_and_send() -> Non
     for _ in range(2):
         assert (await recorder.post("/", body=b"hi")).body == b"HI!"
     assert len(made) == 1
+
+
+@pytest.mark.parametrize("thing", [5, "package.module", told, HTTPContext])
+def test_only_routers_are_included(thing: Any) -> None:
+    with pytest.raises(ConfigError, match=r"a router or a class of routers is included.*mount"):
+        Router().include(thing)
+    with pytest.raises(ConfigError, match="a router or a class"):
+        App(routers=[thing])
