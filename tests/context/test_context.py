@@ -109,6 +109,7 @@ def test_what_is_asked_for_twice_is_made_once() -> None:
     assert ctx.stash is ctx.stash
     assert ctx.send is ctx.send
     assert ctx.headers is ctx.request.headers
+    assert ctx.query is ctx.query
 
 
 def test_a_context_opens_only_its_own_doors() -> None:

@@ -197,6 +197,15 @@ def test_changed_means_that_saving_would_make_a_difference(change: Change, is_ch
     assert session.was_used
 
 
+def test_clearing_forgets_everything_and_is_harmless_when_there_is_nothing() -> None:
+    session = Session({"a": 1, "_b": 2})
+    session.clear()
+    assert (list(session), session.is_changed, session.is_destroyed) == ([], True, False)
+    empty = Session()
+    empty.clear()
+    assert not empty.is_changed
+
+
 def test_max_age_is_kept_with_the_session() -> None:
     session = Session()
     assert session.max_age is None
