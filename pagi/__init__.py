@@ -31,6 +31,7 @@ from pagi.messages.sse import SSE
 from pagi.messages.stream import Stream
 from pagi.messages.uploads import UploadFile
 from pagi.messages.websocket import WebSocket, WebSocketClosed
+from pagi.messages.writer import Writer
 from pagi.middleware.only import only
 from pagi.middleware.when import when
 from pagi.routing.converters import Converter
@@ -93,6 +94,7 @@ __all__ = [
     "WebSocketClosed",
     "WebSocketContext",
     "WebSocketEndpoint",
+    "Writer",
     "delete",
     "get",
     "head",

@@ -6,9 +6,10 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from types import TracebackType
 from typing import Any, TypeVar
 
+from pagi.gateway.scopes import APP_SCOPE
 from pagi.gateway.types import Receive, Scope, Send
 from pagi.injection.plan import Step
-from pagi.injection.scopes import APP_SCOPE, AppScope
+from pagi.injection.scopes import AppScope
 
 T = TypeVar("T")
 

@@ -8,7 +8,7 @@ import anyio
 import anyio.to_thread
 import pytest
 
-from pagi import App, HTTPContext
+from pagi import App, HTTPContext, provider
 from pagi.gateway.types import Message
 from pagi.testing import TestClient
 
@@ -135,3 +135,24 @@ async def test_a_start_may_wait_for_other_tasks() -> None:
 
     async with TestClient(App(lifespan=lifespan)) as client:
         assert client.state["ready"]
+
+
+async def test_what_the_framework_carries_in_the_state_is_not_shown() -> None:
+    class Clock: ...
+
+    app = App(lifespan=state_of, providers=[provider(Clock, scope="app")])
+
+    @app.get("/")
+    async def read(ctx: HTTPContext, clock: Clock) -> list[str]:
+        ctx.state["mine"] = 1
+        assert await ctx.resolve(Clock) is clock
+        return sorted(ctx.state)
+
+    async with TestClient(app) as client:
+        for _ in range(2):
+            assert (await client.get("/")).json() == ["mine", "users"]
+
+
+@asynccontextmanager
+async def state_of(app: App) -> AsyncGenerator[dict[str, Any]]:
+    yield {"users": []}

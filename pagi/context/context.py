@@ -12,6 +12,7 @@ from pagi.context.session import SESSION, NoSession, Session
 from pagi.context.stash import Stash
 from pagi.gateway.connection import ConnectionHandle
 from pagi.gateway.reasons import Outcome
+from pagi.gateway.scopes import APP_SCOPE
 from pagi.gateway.transport import TransportHandle
 from pagi.gateway.types import HeaderList, Receive, Scope, Send
 from pagi.http.errors import AppError
@@ -174,7 +175,12 @@ class Context(Generic[StateT]):
     @property
     def state(self) -> StateT:
         """What the lifespan yielded; this exchange has a shallow copy of it."""
-        return cast("StateT", self.scope.setdefault("state", {}))
+        state = self.scope.setdefault("state", {})
+        if APP_SCOPE in state:
+            # It travels with the state, and is none of the author's. Not taken out of it: some servers share one for a connection.
+            self.scope[APP_SCOPE] = state[APP_SCOPE]
+            state = self.scope["state"] = {name: value for name, value in state.items() if name != APP_SCOPE}
+        return cast("StateT", state)
 
     @property
     def stash(self) -> Stash:

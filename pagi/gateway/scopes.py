@@ -98,3 +98,7 @@ class LifespanScope(TypedDict):
     pagi: PagiVersions
     state: MutableMapping[str, Any]
     """For the application to fill; each exchange gets a shallow copy."""
+
+
+APP_SCOPE = "pagi.app_scope"
+"""Where the lifespan's state carries what was made for the run of an app: every exchange finds there what is its own run's."""

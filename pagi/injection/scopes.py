@@ -9,15 +9,15 @@ from typing import Any, Protocol, Self
 
 import anyio.to_thread
 
+from pagi.gateway.scopes import APP_SCOPE
 from pagi.gateway.types import Scope
 from pagi.injection.errors import NoAppScope
 from pagi.injection.opened import Opened
 from pagi.injection.plan import Leaf, Step
 
-log = logging.getLogger("pagi")
+_NOTHING: Mapping[str, Any] = {}
 
-APP_SCOPE = "pagi.app_scope"
-"""Where the lifespan's state carries the values of scope `app`: every exchange finds those of its own run there."""
+log = logging.getLogger("pagi")
 
 
 class Exchange(Protocol):
@@ -39,8 +39,8 @@ def app_values(ctx: Exchange) -> Mapping[Any, Any]:
     Raises:
         NoAppScope: the application was never started.
     """
-    state = ctx.scope.get("state")
-    values: Mapping[Any, Any] | None = state.get(APP_SCOPE) if state is not None else None
+    scope = ctx.scope
+    values: Mapping[Any, Any] | None = scope.get(APP_SCOPE) or (scope.get("state") or _NOTHING).get(APP_SCOPE)
     if values is None:
         raise NoAppScope
     return values
