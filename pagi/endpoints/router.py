@@ -240,6 +240,19 @@ class Router:
             raise ConfigError(f"{router!r} cannot be included in itself")
         self._append(Included(router, checked_prefix(prefix), namespace))
 
+    def group(self, prefix: str = "", *, middleware: Sequence[AnyMiddleware] = (), namespace: str = "") -> "Router":
+        """A new router, included here: for a handful of routes that share a prefix or middleware.
+
+        >>> app = Router()
+        >>> users = app.group("/users", namespace="users")
+        >>> @users.get("/{id:int}", name="one")
+        ... async def one(id: int) -> int:
+        ...     return id
+        """
+        router = Router(prefix, middleware=middleware, namespace=namespace)
+        self.include(router)
+        return router
+
     def mount(self, prefix: str, app: "AnyApp | Router", *, name: str | None = None, middleware: Sequence[AnyMiddleware] = ()) -> None:
         """Hands everything under `prefix` to another application, pagi or plain ASGI.
 

@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from pagi import App, ConfigError, HTTPContext, Router
+from pagi import App, ConfigError, Context, HTTPContext, Next, Response, Router
 from pagi.gateway.types import Receive, Scope, Send
 from pagi.routing.urls import DuplicateName, UnknownName
+from pagi.testing import TestClient
 from tests.recorder import Recorder
 
 pytestmark = pytest.mark.anyio
@@ -113,3 +114,27 @@ def test_an_empty_name_is_refused() -> None:
     app.get("/a", name="")(nothing)
     with pytest.raises(ConfigError, match="at least one character"):
         app.build()
+
+
+async def test_a_group_is_a_router_included_on_the_spot() -> None:
+    seen: list[str] = []
+
+    async def note(ctx: Context, next: Next) -> Response:
+        seen.append(ctx.path)
+        return await next()
+
+    app = App()
+    users = app.group("/users", middleware=[note], namespace="users")
+
+    @users.get("/{id:int}", name="one")
+    async def one(ctx: HTTPContext, id: int) -> str:
+        return ctx.url_for("users:one", id=id + 1)
+
+    @app.get("/outside")
+    async def outside() -> str:
+        return "outside"
+
+    async with TestClient(app) as client:
+        assert (await client.get("/users/5")).text == "/users/6"
+        assert (await client.get("/outside")).text == "outside"
+    assert seen == ["/users/5"]
