@@ -29,7 +29,7 @@ check: .venv/ready packages ## All that CI asks: format, lint, types (mypy and p
 	@echo "check: tests"
 	@$(BIN)/python -m pytest -q
 
-bench: .venv/bench packages ## Compare with other servers, side by side.
+bench: .venv/bench packages ## Compare with other servers and frameworks, side by side.
 	@$(BIN)/python benchmarks/run.py $(ARGS)
 
 drill: .venv/ready packages ## Load and fault runs with their whole numbers (CI runs a tenth).
@@ -55,6 +55,6 @@ packages:
 	@touch $@
 
 .venv/bench: .venv/ready
-	@echo "setup: the servers to compare with"
+	@echo "setup: what to compare with"
 	@$(BIN)/python -m pip install --quiet --group bench
 	@touch $@

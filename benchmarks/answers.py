@@ -5,6 +5,7 @@ import socket
 
 import msgspec
 
+from benchmarks.apps.orders import ORDER_BYTES
 from benchmarks.apps.payloads import CHUNK, CHUNKS, EVENT_BYTES, HELLO_EVENT, MESSAGE_BYTES, MIB, PLAINTEXT
 from benchmarks.clients.frames import ACCEPT, BINARY, TEXT, client_frame, handshake, server_frame
 from benchmarks.failure import WrongAnswer
@@ -29,6 +30,11 @@ class Answer(msgspec.Struct, frozen=True):
 
 PLAINTEXT_ANSWER = Answer("GET", "/plaintext", "text/plain", PLAINTEXT.encode())
 JSON_ANSWER = Answer("GET", "/json", "application/json", MESSAGE_BYTES)
+PARAMS_ANSWER = Answer("GET", "/rooms/lobby/users/42?q=hello", "application/json", b'{"room":"lobby","id":42,"q":"hello"}')
+VALIDATE_ANSWER = Answer("POST", "/validate", "application/json", ORDER_BYTES, sent=ORDER_BYTES)
+DEPENDENCIES_ANSWER = Answer("GET", "/dependencies", "application/json", MESSAGE_BYTES)
+MIDDLEWARE_ANSWER = Answer("GET", "/middleware", "application/json", MESSAGE_BYTES)
+ROUTES_ANSWER = Answer("GET", "/area150/42", "application/json", b'{"area":150,"id":42}')
 STREAM_ANSWER = Answer("GET", "/stream", "", CHUNK * CHUNKS, chunked=True)
 UPLOAD_ANSWER = Answer("POST", "/upload", "text/plain", b"%d" % MIB, sent=b"x" * MIB)
 FILE_ANSWER = Answer("GET", "/file", "application/octet-stream", FILE_BYTES)

@@ -3,13 +3,12 @@
 import os
 import sys
 
-from benchmarks.contestants import CONTESTANTS, REFERENCE
+from benchmarks.contestants import BASELINE, CONTESTANTS, OURS, REFERENCE
 from benchmarks.pinning import Cores
 from benchmarks.results import IdleResult, LoadResult, Machine
-from benchmarks.workloads import PROCESS_CEILING_MIB, Idle, Load
+from benchmarks.workloads import BASELINE_FACTOR, BESIDE_FACTOR, PROCESS_CEILING_MIB, Idle, Load
 
 GOOD, BAD, STRONG, FAINT = "32", "31", "1", "2"
-OURS = "pagi"
 KIB = 1024
 MIB = KIB * KIB
 
@@ -63,6 +62,8 @@ class Paper:
             if cell.failure is not None:
                 self.line(f"  {CONTESTANTS[name].title:<26}{self.paint('failed: ' + cell.failure.splitlines()[0], BAD)}")
         self.lead(load, result)
+        self.beside(load, result)
+        self.baseline(load, result)
 
     def target(self, load: Load, result: LoadResult, name: str) -> str:
         wanted, ratio = load.targets.get(name), result.ratio(name)
@@ -83,6 +84,23 @@ class Paper:
         factor = peers[best] / ours.cpu_microseconds
         verdict = self.judge(factor > 1, f"{load.name}: {factor:.2f}x ahead of the best peer, {CONTESTANTS[best].title}")
         self.line(f"  ahead of every peer: {verdict} ({factor:.2f}x {CONTESTANTS[best].title})")
+
+    def beside(self, load: Load, result: LoadResult) -> None:
+        """Whether ours is hardly dearer than another workload of the same process."""
+        cell = result.cells.get(OURS)
+        if load.beside is None or cell is None or (factor := cell.over_beside) is None:
+            return
+        verdict = self.judge(factor <= BESIDE_FACTOR, f"{load.name}: {factor:.2f}x its own {load.beside.name}, at most {BESIDE_FACTOR:g}x")
+        self.line(f"  at most {BESIDE_FACTOR:g}x the cost of {load.beside.name} on the same process: {verdict} ({factor:.2f}x)")
+
+    def baseline(self, load: Load, result: LoadResult) -> None:
+        """Whether ours has become dearer than the other checkout."""
+        ours, baseline = result.cells.get(OURS), result.cells.get(BASELINE)
+        if ours is None or baseline is None or not ours.counts or not baseline.counts:
+            return
+        factor = ours.cpu_microseconds / baseline.cpu_microseconds
+        verdict = self.judge(factor <= BASELINE_FACTOR, f"{load.name}: {factor:.2f}x the baseline, at most {BASELINE_FACTOR:g}x")
+        self.line(f"  at most {BASELINE_FACTOR:g}x the cost of the baseline: {verdict} ({factor:.2f}x)")
 
     def idle(self, idle: Idle, result: IdleResult, *, with_process: bool) -> None:
         """One kind of idle connection, lightest first."""

@@ -13,6 +13,8 @@ class LoadCell(msgspec.Struct):
 
     samples: list[Sample] = []
     failure: str | None = None
+    beside: list[Sample] = []
+    """Rounds of `Load.beside`, each right after one of these, on the same process."""
 
     @property
     def cpu_microseconds(self) -> float:
@@ -35,6 +37,13 @@ class LoadCell(msgspec.Struct):
         """Distance of the dearest round from the cheapest, as a part of the median."""
         costs = [sample.cpu_microseconds for sample in self.samples]
         return (max(costs) - min(costs)) / median(costs)
+
+    @property
+    def over_beside(self) -> float | None:
+        """Cost of a request over that of one of `Load.beside`; None where that was not measured."""
+        if not self.beside or not self.counts:
+            return None
+        return self.cpu_microseconds / median(sample.cpu_microseconds for sample in self.beside)
 
     @property
     def counts(self) -> bool:

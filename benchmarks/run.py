@@ -14,22 +14,30 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import msgspec
 
 from benchmarks.clients.wrk import wrk_path
-from benchmarks.contestants import CONTESTANTS, ON_REQUEST, REFERENCE
+from benchmarks.contestants import BASELINE, CONTESTANTS, ON_REQUEST, REFERENCE
 from benchmarks.failure import BenchmarkError
 from benchmarks.pinning import Cores, choose_cores
 from benchmarks.report import Paper
 from benchmarks.results import Machine, Run
+from benchmarks.server_process import ROOT
 from benchmarks.session import Session, served_file_environment
-from benchmarks.workloads import IDLES, LOADS
+from benchmarks.workloads import GROUPS, IDLES, LOADS
 
-PACKAGES = ("pagi-web", "uvloop", "uvicorn", "httptools", "h11", "hypercorn", "granian", "websockets", "trio", "msgspec")
-QUICK_CONTESTANTS = ("pagi", "pagi-asyncio", "pagi-trio", REFERENCE, "hypercorn", "granian-rsgi")
+PACKAGES = (
+    *("pagi-web", "uvloop", "uvicorn", "httptools", "h11", "hypercorn", "granian", "websockets", "trio", "msgspec"),
+    *("starlette", "fastapi", "pydantic", "litestar", "blacksheep"),
+)
+QUICK_CONTESTANTS = ("pagi", "pagi-asyncio", "pagi-trio", REFERENCE, "hypercorn", "granian-rsgi", "starlette", "blacksheep-granian")
+BASELINE_APP = Path("benchmarks/apps/pagi_app.py")
 
 
 def parse_arguments() -> argparse.Namespace:
     """The command line, `--quick` unfolded into the options it stands for."""
     parser = argparse.ArgumentParser(prog="benchmarks/run.py", description=__doc__)
-    parser.add_argument("--only", nargs="+", metavar="WORKLOAD", choices=[*LOADS, *IDLES], help=f"of {', '.join([*LOADS, *IDLES])}")
+    workloads = [*LOADS, *IDLES]
+    parser.add_argument(
+        "--only", nargs="+", metavar="WORKLOAD", choices=[*GROUPS, *workloads], help=f"of {', '.join(workloads)}; or of {', '.join(GROUPS)}"
+    )
     parser.add_argument(
         "--contestants",
         nargs="+",
@@ -37,6 +45,7 @@ def parse_arguments() -> argparse.Namespace:
         choices=list(CONTESTANTS),
         help=f"of {', '.join(CONTESTANTS)}; without {', '.join(ON_REQUEST)} unless named",
     )
+    parser.add_argument("--baseline", type=Path, metavar="DIR", help="another checkout of pagi, to run beside this one on uvloop")
     parser.add_argument("--rounds", type=int, help="turns of each contestant in each workload (3; quick: 1)")
     parser.add_argument("--seconds", type=int, help="length of a turn, whole seconds (2; quick: 1)")
     parser.add_argument("--connections", type=int, help="idle connections to weigh (1000; quick: 300)")
@@ -49,7 +58,13 @@ def parse_arguments() -> argparse.Namespace:
     chosen.contestants = chosen.contestants or (
         QUICK_CONTESTANTS if chosen.quick else [name for name in CONTESTANTS if name not in ON_REQUEST]
     )
-    chosen.only = chosen.only or [*LOADS, *IDLES]
+    wanted = {name for word in chosen.only or workloads for name in GROUPS.get(word, (word,))}
+    chosen.only = [name for name in workloads if name in wanted]
+    if chosen.baseline is not None:
+        chosen.baseline = chosen.baseline.resolve()
+        chosen.contestants = [*chosen.contestants, BASELINE]
+    elif BASELINE in chosen.contestants:
+        parser.error(f"{BASELINE} needs --baseline DIR")
     for name in ("rounds", "seconds", "connections"):
         if getattr(chosen, name) < 1:
             parser.error(f"--{name} must be at least 1, got {getattr(chosen, name)}")
@@ -87,6 +102,16 @@ def require_modules(names: list[str]) -> None:
         raise BenchmarkError(f"{lacks}. Install the dependency group `bench`, or choose others with --contestants")
 
 
+def require_baseline(folder: Path) -> None:
+    """Refuses to start with a baseline that cannot run.
+
+    Raises:
+        BenchmarkError: there is no application in it.
+    """
+    if not (folder / BASELINE_APP).is_file():
+        raise BenchmarkError(f"{folder} is no checkout of pagi: it lacks {BASELINE_APP}")
+
+
 def end_by_signal(number: int, frame: FrameType | None) -> None:
     """SIGTERM leaves as Ctrl-C does, through every `finally` that ends a server. A running loop has its own way with SIGINT: let it."""
     signal.raise_signal(signal.SIGINT)
@@ -96,6 +121,8 @@ def run_benchmarks(chosen: argparse.Namespace) -> Run:
     """All that was asked for, each table printed as soon as it is known."""
     names: list[str] = list(chosen.contestants)
     require_modules(names)
+    if chosen.baseline is not None:
+        require_baseline(chosen.baseline)
     wrk_path()
     cores = choose_cores()
     paper = Paper()
@@ -103,7 +130,7 @@ def run_benchmarks(chosen: argparse.Namespace) -> Run:
     paper.machine(run.machine, cores)
     with served_file_environment() as environment:
         contestants = [CONTESTANTS[name] for name in CONTESTANTS if name in names]
-        session = Session(contestants, cores, environment, rounds=chosen.rounds, seconds=chosen.seconds)
+        session = Session(contestants, cores, environment, rounds=chosen.rounds, seconds=chosen.seconds, baseline=chosen.baseline or ROOT)
         for name in chosen.only:
             if name in LOADS:
                 run.loads.append(session.measure_load(LOADS[name]))

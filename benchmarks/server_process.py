@@ -39,11 +39,13 @@ def clean_environment() -> dict[str, str]:
 class ServerProcess:
     """One contestant serving one application. A context manager: entered it listens, left it has ended."""
 
-    def __init__(self, contestant: Contestant, app: str, *, core: int, environment: dict[str, str]) -> None:
+    def __init__(self, contestant: Contestant, app: str, *, core: int, environment: dict[str, str], folder: Path = ROOT) -> None:
         self.contestant = contestant
         self.app = app
         self.core = core
         self.environment = environment
+        self.folder = folder
+        """The checkout whose code it runs."""
         self.port = 0
         self.said = "(nothing)"
         self.output: IO[bytes]
@@ -68,8 +70,8 @@ class ServerProcess:
         with on_core(self.core):
             self.process = subprocess.Popen(
                 interpreter_command(self.contestant, self.app, self.port),
-                cwd=ROOT,
-                env=clean_environment() | self.environment,
+                cwd=self.folder,
+                env=clean_environment() | self.environment | {"PYTHONPATH": str(self.folder)},
                 stdin=subprocess.DEVNULL,
                 stdout=self.output,
                 stderr=subprocess.STDOUT,

@@ -10,14 +10,13 @@ import uvloop
 from benchmarks.answers import FILE_BYTES
 from benchmarks.apps.payloads import FILE_VARIABLE
 from benchmarks.clients.idlers import weigh_idlers
-from benchmarks.contestants import Contestant
+from benchmarks.contestants import BASELINE, OURS, Contestant
 from benchmarks.failure import BenchmarkError, NotServed, ServerFailed
 from benchmarks.pinning import Cores, on_core
 from benchmarks.results import IdleCell, IdleResult, LoadCell, LoadResult
-from benchmarks.server_process import ServerProcess
-from benchmarks.workloads import EVERYWHERE, Idle, Load
+from benchmarks.server_process import ROOT, ServerProcess
+from benchmarks.workloads import Idle, Load
 
-ONLY_WHERE_LOOPS_MATTER = "uvicorn-asyncio"
 FAILURES = (BenchmarkError, OSError, EOFError)
 """What a server does to a round by dying or hanging up: it is written into its cell, and the others go on."""
 
@@ -45,19 +44,30 @@ def failures_into(cell: LoadCell | IdleCell, server: ServerProcess) -> Generator
 class Session:
     """One run over any workloads. The thread that uses it should sit on the load core."""
 
-    def __init__(self, contestants: Sequence[Contestant], cores: Cores, environment: dict[str, str], *, rounds: int, seconds: int) -> None:
+    def __init__(
+        self,
+        contestants: Sequence[Contestant],
+        cores: Cores,
+        environment: dict[str, str],
+        *,
+        rounds: int,
+        seconds: int,
+        baseline: Path = ROOT,
+    ) -> None:
         self.contestants = contestants
         self.cores = cores
         self.environment = environment
         self.rounds = rounds
         self.seconds = seconds
+        self.baseline = baseline
 
     def server(self, contestant: Contestant, app: str) -> ServerProcess:
-        return ServerProcess(contestant, app, core=self.cores.server, environment=self.environment)
+        folder = self.baseline if contestant.name == BASELINE else ROOT
+        return ServerProcess(contestant, app, core=self.cores.server, environment=self.environment, folder=folder)
 
     def measure_load(self, load: Load) -> LoadResult:
         """Every contestant once a round, each round in another order, so that a slow minute of the machine hurts all alike."""
-        runners = [one for one in self.contestants if one.name != ONLY_WHERE_LOOPS_MATTER or load.name in EVERYWHERE]
+        runners = [one for one in self.contestants if one.serves(load.name)]
         cells = {contestant.name: LoadCell() for contestant in runners}
         with ExitStack() as stack:
             servers: list[ServerProcess] = []
@@ -82,12 +92,14 @@ class Session:
             sample = load.run(server, self.seconds)
             server.demand_alive()
             cell.samples.append(sample)
+            if load.beside is not None and server.contestant.name == OURS:
+                cell.beside.append(load.beside.run(server, self.seconds))
 
     def measure_idle(self, idle: Idle, connections: int) -> IdleResult:
         """A fresh process for each contestant, alone."""
         cells: dict[str, IdleCell] = {}
         for contestant in self.contestants:
-            if contestant.name == ONLY_WHERE_LOOPS_MATTER:
+            if not contestant.serves(idle.name):
                 continue
             cell = cells[contestant.name] = IdleCell()
             server = self.server(contestant, idle.app)

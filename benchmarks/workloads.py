@@ -8,16 +8,24 @@ import uvloop
 
 from benchmarks import answers
 from benchmarks.answers import BINARY_MESSAGE, TEXT_MESSAGE, Answer, check_http
+from benchmarks.apps.orders import ORDER_BYTES
 from benchmarks.apps.payloads import EVENT_BYTES, HELLO_EVENT, MIB, PLAINTEXT
 from benchmarks.clients.echo import run_echo
 from benchmarks.clients.frames import BINARY, TEXT, client_frame, deflated_frame, handshake, server_frame
 from benchmarks.clients.idlers import Step
 from benchmarks.clients.subscribers import run_bursts, subscription
 from benchmarks.clients.wrk import run_wrk
+from benchmarks.contestants import FRAMEWORK_WORK
 from benchmarks.measure import Sample
 from benchmarks.server_process import ServerProcess
 
 SUBSCRIBERS = 500
+
+BESIDE_FACTOR = 1.15
+"""How much dearer than `Load.beside` a workload may be."""
+
+BASELINE_FACTOR = 1.05
+"""How much dearer than another checkout ours may have become, on any workload."""
 
 COOKIE = {"Cookie": "theme=dark; locale=en; session=eyJ1c2VyIjo0MiwiY3NyZiI6ImZhNWM5ZTEyIn0.aHR0cDov.Qm9hcmQ"}
 BROWSER = {  # with Host, which the client adds, and Cookie: twelve
@@ -33,9 +41,6 @@ BROWSER = {  # with Host, which the client adds, and Cookie: twelve
     "Accept-Language": "en-GB,en;q=0.9,de;q=0.8",
 }
 
-EVERYWHERE = frozenset({"upload", "file"})
-"""Workloads where the reference also runs on plain asyncio: how a loop reads and writes a megabyte is most of their cost."""
-
 
 class Load(msgspec.Struct, frozen=True):
     """A workload measured by CPU time. `targets` are ratios to the reference, by contestant."""
@@ -47,6 +52,8 @@ class Load(msgspec.Struct, frozen=True):
     check: Callable[[int], None]
     run: Callable[[ServerProcess, int], Sample]
     targets: Mapping[str, float]
+    beside: "Load | None" = None
+    """A workload that ours is asked for too, of the same process, and than which this one may be dearer by `BESIDE_FACTOR`."""
 
 
 class Idle(msgspec.Struct, frozen=True):
@@ -107,20 +114,25 @@ def http_load(
     connections: int,
     headers: Mapping[str, str] | None = None,
     script: tuple[str, ...] = ("plain",),
+    app: str | None = None,
+    beside: Load | None = None,
 ) -> Load:
     """A workload of wrk's."""
     run = partial(by_wrk, path=answer.path, connections=connections, headers=headers, script=script)
     checked = partial(check_http, answer=answer, headers=dict(headers or {}))
-    return Load(name, f"{title}, {connections} connections", "request", answer.path.removeprefix("/"), checked, run, targets)
+    app = answer.path.removeprefix("/") if app is None else app
+    return Load(name, f"{title}, {connections} connections", "request", app, checked, run, targets, beside)
 
 
 SMALL = {"pagi": 1.9, "pagi-asyncio": 1.7, "pagi-trio": 1.0}
+
+PLAIN_JSON = http_load("json", "27 bytes of JSON", answers.JSON_ANSWER, SMALL, connections=64)
 
 LOADS: Mapping[str, Load] = {
     load.name: load
     for load in (
         http_load("plaintext", "13 bytes of text", answers.PLAINTEXT_ANSWER, SMALL, connections=64),
-        http_load("json", "27 bytes of JSON", answers.JSON_ANSWER, SMALL, connections=64),
+        PLAIN_JSON,
         http_load(
             "json-browser", "JSON, a browser's twelve headers", answers.JSON_ANSWER, {"pagi": 1.5}, connections=64, headers=BROWSER | COOKIE
         ),
@@ -170,6 +182,19 @@ LOADS: Mapping[str, Load] = {
             by_bursts,
             {"pagi": 8.0},
         ),
+        http_load("params", "two parameters of the path, one of the query", answers.PARAMS_ANSWER, SMALL, connections=64, app="params"),
+        http_load(
+            "validate",
+            "1 KB of JSON into a struct and back",
+            answers.VALIDATE_ANSWER,
+            {"pagi": 1.9},
+            connections=64,
+            headers={"Content-Type": "application/json"},
+            script=("post", ORDER_BYTES.decode()),
+        ),
+        http_load("dependencies", "three nested dependencies", answers.DEPENDENCIES_ANSWER, {}, connections=64, beside=PLAIN_JSON),
+        http_load("middleware", "five middleware", answers.MIDDLEWARE_ANSWER, {}, connections=64, beside=PLAIN_JSON),
+        http_load("routes", "route 150 of 200", answers.ROUTES_ANSWER, {}, connections=64, app="routes", beside=PLAIN_JSON),
     )
 }
 
@@ -204,6 +229,13 @@ IDLES: Mapping[str, Idle] = {
         Idle("idle-deflate", "an idle WebSocket with deflate", "echo_text", deflate_steps, {"pagi": 12.0}),
     )
 }
+
+GROUPS: Mapping[str, tuple[str, ...]] = {
+    "servers": tuple(name for name in LOADS if name not in FRAMEWORK_WORK),
+    "frameworks": ("json", *FRAMEWORK_WORK),
+    "memory": tuple(IDLES),
+}
+"""Names that stand for several workloads."""
 
 PROCESS_CEILING_MIB = 35.0
 """A whole process of ours with nothing open."""

@@ -3,14 +3,18 @@
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, TypeAlias
+from urllib.parse import parse_qsl
 
 import msgspec
 
-from benchmarks.apps.payloads import CHUNK, CHUNKS, EVENT_BYTES, HELLO_EVENT, MESSAGE, MIB, PLAINTEXT, served_file
+from benchmarks.apps.greetings import Card, Greeting, Phrasebook
+from benchmarks.apps.orders import Order
+from benchmarks.apps.payloads import AREAS, CHUNK, CHUNKS, EVENT_BYTES, HELLO_EVENT, LAYERS, MESSAGE, MIB, PLAINTEXT, served_file
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send: TypeAlias = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Application: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 PLAIN_BODY = PLAINTEXT.encode()
 PLAIN_TYPE = (b"content-type", b"text/plain; charset=utf-8")
@@ -21,6 +25,7 @@ FILE_HEADERS = [(b"content-type", b"application/octet-stream"), (b"content-lengt
 FILE_PART = 64 * 1024
 
 encode = msgspec.json.Encoder().encode
+decode_order = msgspec.json.Decoder(Order).decode
 
 
 class Starter:
@@ -114,3 +119,59 @@ async def events(scope: Scope, receive: Receive, send: Send) -> None:
         seen += 1
         for event in EVENT_BYTES:
             await send({"type": "http.response.body", "body": event, "more_body": True})
+
+
+async def answer(send: Send, value: object) -> None:
+    body = encode(value)
+    await send({"type": "http.response.start", "status": 200, "headers": [JSON_TYPE, (b"content-length", b"%d" % len(body))]})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def params(scope: Scope, receive: Receive, send: Send) -> None:
+    _, _, room, _, id = scope["path"].split("/")
+    query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
+    await answer(send, {"room": room, "id": int(id), "q": query.get("q")})
+
+
+async def validate(scope: Scope, receive: Receive, send: Send) -> None:
+    event = await receive()
+    data = event["body"]
+    while event.get("more_body", False):
+        event = await receive()
+        data += event["body"]
+    await answer(send, decode_order(data))
+
+
+phrasebook = Phrasebook()
+
+
+async def make_greeting() -> Greeting:
+    return Greeting(phrasebook)
+
+
+async def make_card() -> Card:
+    return Card(await make_greeting())
+
+
+async def dependencies(scope: Scope, receive: Receive, send: Send) -> None:
+    card = await make_card()
+    await answer(send, card.content)
+
+
+def layer(app: Application) -> Application:
+    async def wrapped(scope: Scope, receive: Receive, send: Send) -> None:
+        await app(scope, receive, send)
+
+    return wrapped
+
+
+middleware: Application = json
+for _ in range(LAYERS):
+    middleware = layer(middleware)
+
+areas = {f"area{number}": number for number in range(1, AREAS + 1)}
+
+
+async def routes(scope: Scope, receive: Receive, send: Send) -> None:
+    _, area, id = scope["path"].split("/")
+    await answer(send, {"area": areas[area], "id": int(id)})

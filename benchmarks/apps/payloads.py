@@ -9,6 +9,10 @@ PLAINTEXT = "Hello, World!"
 MESSAGE = {"message": "Hello, World!"}
 MESSAGE_BYTES = b'{"message":"Hello, World!"}'
 
+LAYERS = 5
+AREAS = 200
+"""Routes of the routes workload: `/area1/{id}` and so on."""
+
 CHUNK = b"0123456789abcdef" * 4
 CHUNKS = 100
 

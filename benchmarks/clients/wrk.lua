@@ -1,4 +1,4 @@
--- What wrk sends and what it prints. Arguments after `--`: plain | cookie COOKIE | upload BYTES
+-- What wrk sends and what it prints. Arguments after `--`: plain | cookie COOKIE | upload BYTES | post BODY
 
 local mark = "000000000000"
 
@@ -7,6 +7,9 @@ function init(args)
    if kind == "upload" then
       wrk.method = "POST"
       wrk.body = string.rep("x", tonumber(args[2]))
+   elseif kind == "post" then
+      wrk.method = "POST"
+      wrk.body = args[2]
    elseif kind == "cookie" then
       -- Another cookie for each request, as long as the last, so that no server can profit from meeting the same head again.
       wrk.headers["Cookie"] = args[2] .. mark
