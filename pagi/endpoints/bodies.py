@@ -13,6 +13,7 @@ from pagi.http.media_types import InvalidMediaType, parse_media_type
 from pagi.injection.plan import Leaf
 from pagi.messages.forms import FormData
 from pagi.messages.request import BadBody, WithBody
+from pagi.messages.response import JSON_TYPE
 from pagi.messages.uploads import UploadFile
 
 Opened = Callable[[Any], WithBody]
@@ -71,7 +72,8 @@ def json_reader(annotation: Any, default: Any, opened: Opened) -> Callable[[Any]
                 raise Unfit("body", "is required")
             return default
         # Anything else could be sent from a foreign page without its browser asking us first (Fetch, CORS-safelisted types).
-        if request.headers.get("content-type") != _JSON and not _is_json(request):
+        # Nearly everybody spells it so: then the fields need no index.
+        if JSON_TYPE not in request.scope.get("headers", ()) and not _is_json(request):
             raise BadBody(f"JSON was expected (content-type: {_JSON}), got {request.content_type or 'no content type'!r}", 415)
         try:
             return decode(data)
