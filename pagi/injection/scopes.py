@@ -46,13 +46,6 @@ def app_values(ctx: Exchange) -> Mapping[Any, Any]:
     return values
 
 
-def made_for(ctx: Exchange) -> dict[Any, Any]:
-    """What was made for this exchange; it is kept from now on."""
-    made: dict[Any, Any] = {}
-    ctx.made = made
-    return made
-
-
 async def enter_request(ctx: Exchange, function: Callable[..., Any], generator: Any, thread: bool) -> Any:
     """The value of a generator that goes on when the exchange is over."""
     opened = Opened(function, generator, thread=thread)

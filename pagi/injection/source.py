@@ -14,7 +14,7 @@ from typing import Any
 
 from pagi.injection.opened import Opened
 from pagi.injection.plan import Argument, Leaf, Plan, Step
-from pagi.injection.scopes import app_values, enter_request, in_worker, made_for
+from pagi.injection.scopes import app_values, enter_request, in_worker
 
 _numbers = itertools.count(1)
 
@@ -94,7 +94,7 @@ class _Writer:
             header.append(f"    app = {self._coin(app_values)}(ctx)")
         if any(step.maker.lifetime == "request" and step.is_cached for step in self._plan.steps):
             header.append("    made = ctx.made")
-            header.append(f"    if made is None: made = {self._coin(made_for)}(ctx)")
+            header.append("    if made is None: made = ctx.made = {}")
         return header
 
     def _all_steps(self) -> list[Step]:
