@@ -13,7 +13,7 @@ OURS = "pagi"
 """Who has to be ahead of every peer."""
 
 BASELINE = "pagi-baseline"
-"""Another checkout of pagi, which serves its own `apps/pagi_app.py`."""
+"""Another checkout of pagi, which serves its own applications."""
 
 ON_REQUEST = ("pagi-bare", BASELINE)
 """Contestants that run only when asked for: the first shows which part of our cost is the server's, which the framework's."""
@@ -64,12 +64,13 @@ def pagi_options(port: int) -> list[str]:
     return ["--port", str(port), "--no-access-log", "--log-level", "warning", "--timeout-keep-alive", KEEP_ALIVE]
 
 
-def pagi(loop: str) -> Callable[[str, int], list[str]]:
-    def command(app: str, port: int) -> list[str]:
-        module = "pagi_framework" if app in FRAMEWORK_WORK else "pagi_app"
-        return ["-m", "pagi", "run", f"benchmarks.apps.{module}:app", "--loop", loop, *pagi_options(port)]
+def our_module(app: str) -> str:
+    """The module below `apps` in which pagi has a workload's application."""
+    return "pagi_framework" if app in FRAMEWORK_WORK else "pagi_app"
 
-    return command
+
+def pagi(loop: str) -> Callable[[str, int], list[str]]:
+    return lambda app, port: ["-m", "pagi", "run", f"benchmarks.apps.{our_module(app)}:app", "--loop", loop, *pagi_options(port)]
 
 
 def pagi_bare(app: str, port: int) -> list[str]:
@@ -114,7 +115,7 @@ CONTESTANTS: Mapping[str, Contestant] = {
         Contestant("pagi-asyncio", "pagi on asyncio", ("pagi",), pagi("asyncio"), everything),
         Contestant("pagi-trio", "pagi on trio", ("pagi", "trio"), pagi("trio"), everything),
         Contestant("pagi-bare", "bare ASGI on pagi, uvloop", ("pagi", "uvloop"), pagi_bare, everything),
-        Contestant(BASELINE, "pagi (baseline) on uvloop", ("pagi", "uvloop"), pagi("uvloop"), server_work),
+        Contestant(BASELINE, "pagi (baseline) on uvloop", ("pagi", "uvloop"), pagi("uvloop"), everything),
         Contestant(REFERENCE, "uvicorn httptools uvloop", UVICORN, uvicorn("httptools", "uvloop"), everything),
         # How a loop reads and writes a megabyte is most of what these two cost: there, and only there, the loops are compared.
         Contestant("uvicorn-asyncio", "uvicorn httptools asyncio", UVICORN, uvicorn("httptools", "asyncio"), only("upload", "file")),

@@ -10,7 +10,7 @@ import uvloop
 from benchmarks.answers import FILE_BYTES
 from benchmarks.apps.payloads import FILE_VARIABLE
 from benchmarks.clients.idlers import weigh_idlers
-from benchmarks.contestants import BASELINE, OURS, Contestant
+from benchmarks.contestants import BASELINE, OURS, Contestant, our_module
 from benchmarks.failure import BenchmarkError, NotServed, ServerFailed
 from benchmarks.pinning import Cores, on_core
 from benchmarks.results import IdleCell, IdleResult, LoadCell, LoadResult
@@ -65,9 +65,14 @@ class Session:
         folder = self.baseline if contestant.name == BASELINE else ROOT
         return ServerProcess(contestant, app, core=self.cores.server, environment=self.environment, folder=folder)
 
+    def takes_part(self, contestant: Contestant, workload: Load | Idle) -> bool:
+        """The baseline stays out of what was not measured yet when it was made."""
+        application = self.baseline / "benchmarks" / "apps" / f"{our_module(workload.app)}.py"
+        return contestant.serves(workload.name) and (contestant.name != BASELINE or application.is_file())
+
     def measure_load(self, load: Load) -> LoadResult:
         """Every contestant once a round, each round in another order, so that a slow minute of the machine hurts all alike."""
-        runners = [one for one in self.contestants if one.serves(load.name)]
+        runners = [one for one in self.contestants if self.takes_part(one, load)]
         cells = {contestant.name: LoadCell() for contestant in runners}
         with ExitStack() as stack:
             servers: list[ServerProcess] = []
@@ -99,7 +104,7 @@ class Session:
         """A fresh process for each contestant, alone."""
         cells: dict[str, IdleCell] = {}
         for contestant in self.contestants:
-            if not contestant.serves(idle.name):
+            if not self.takes_part(contestant, idle):
                 continue
             cell = cells[contestant.name] = IdleCell()
             server = self.server(contestant, idle.app)
