@@ -155,6 +155,8 @@ class Table(Generic[T]):
         names = leaf.names
         if len(names) == 1:
             return leaf, {names[0]: values[0]}
+        if len(names) == 2:
+            return leaf, {names[0]: values[0], names[1]: values[1]}
         return leaf, dict(zip(names, values, strict=True))
 
     def find(self, path: str) -> Iterator[Found[T]]:
