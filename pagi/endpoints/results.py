@@ -5,6 +5,7 @@ from collections.abc import AsyncIterable, Callable, Iterator
 from types import NoneType
 from typing import Any, cast
 
+import msgspec
 from typing_extensions import TypeIs
 
 from pagi.context.http import HTTPContext
@@ -61,6 +62,8 @@ def renderer(handler: Callable[..., Any], encode: Callable[[Any], bytes]) -> Ren
 
 
 def _rare(handler: object, result: Any, encode: Callable[[Any], bytes]) -> Response:
+    if isinstance(result, msgspec.Struct):
+        return _json(handler, result, encode)
     if isinstance(result, (bytes, bytearray, memoryview)):
         return whole(bytes(cast("bytes", result)), [BYTES_TYPE])
     if isinstance(result, str):
@@ -69,6 +72,10 @@ def _rare(handler: object, result: Any, encode: Callable[[Any], bytes]) -> Respo
         raise BadResult(handler, "returned a tuple; say ctx.json(value, status=...) for a status, or return a list")
     if isinstance(result, (AsyncIterable, Iterator)):
         return Stream(cast("AsyncIterable[bytes]", result))
+    return _json(handler, result, encode)
+
+
+def _json(handler: object, result: Any, encode: Callable[[Any], bytes]) -> Response:
     try:
         return whole(encode(result), [JSON_TYPE])
     except (TypeError, ValueError) as error:
