@@ -1,6 +1,6 @@
 """A request: its head, and its body read once, as bytes, text, JSON, a form or a stream."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Coroutine
 from typing import Any
 
 import msgspec
@@ -45,13 +45,14 @@ class Body:
             BodyConsumed: it was streamed.
         """
         if self._data is None:
-            event = await self._next()
+            self._check()
+            event = _present(await self._receive())
             if not event.get("more_body", False):
                 self._data = bytes(event.get("body", b""))
             else:
                 chunks = [event.get("body", b"")]
                 while event.get("more_body", False):
-                    event = await self._next()
+                    event = _present(await self._receive())
                     chunks.append(event.get("body", b""))
                 self._data = b"".join(chunks)
             self._ended = True
@@ -72,25 +73,23 @@ class Body:
         self._check()
         self._streamed = True
         while more:
-            event = await self._receive()
-            if event["type"].endswith(".disconnect"):
-                raise ClientGone(_reason(event))
+            event = _present(await self._receive())
             more = bool(event.get("more_body", False))
             self._ended = not more
             chunk = event.get("body", b"")
             if chunk:
                 yield chunk
 
-    async def _next(self) -> Message:
-        self._check()
-        event = await self._receive()
-        if event["type"].endswith(".disconnect"):
-            raise ClientGone(_reason(event))
-        return event
-
     def _check(self) -> None:
         if self._streamed:
             raise BodyConsumed("the body was streamed and is gone; keep what you need of it, or read it whole with body() first")
+
+
+def _present(event: Message) -> Message:
+    """The event, if the client is still there to have sent it."""
+    if event["type"].endswith(".disconnect"):
+        raise ClientGone(_reason(event))
+    return event
 
 
 def _reason(event: Message) -> Reason:
@@ -121,14 +120,14 @@ class WithBody(Opening):
         """The type of the body without parameters, in lower case; empty where none is given."""
         return self.headers.get("content-type", "").partition(";")[0].strip(" \t").lower()
 
-    async def body(self) -> bytes:
+    def body(self) -> Coroutine[Any, Any, bytes]:
         """The whole body. A second call gives the same bytes.
 
         Raises:
             ClientGone: the client left before the end.
             BodyConsumed: it was streamed.
         """
-        return await self._body.read()
+        return self._body.read()
 
     async def text(self) -> str:
         """The body as text, in the charset its type names, else UTF-8.
