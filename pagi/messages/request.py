@@ -103,12 +103,20 @@ def _reason(event: Message) -> Reason:
 class WithBody(Opening):
     """An opening that a body may follow."""
 
-    __slots__ = ("_body", "_form")
+    __slots__ = ("_form", "_read", "_receive")
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
-        super().__init__(scope)
-        self._body = Body(receive)
+        self.scope = scope
+        self._headers = self._query = self._cookies = None  # what an Opening has, without another call
+        self._receive = receive
+        self._read: Body | None = None
         self._form: tuple[FormLimits, FormData] | None = None
+
+    @property
+    def _body(self) -> Body:
+        if self._read is None:
+            self._read = Body(self._receive)
+        return self._read
 
     @property
     def method(self) -> str:
