@@ -223,6 +223,31 @@ async def test_what_is_left_at_the_deadline_is_cut(log: Lines) -> None:
     assert log.errors == []
 
 
+async def test_a_stream_whose_client_has_left_is_given_up_at_once() -> None:
+    ends: list[str] = []
+
+    @pagi_app
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        connection = scope["pagi.connection"]
+        with anyio.CancelScope() as held:
+            connection.on_abandoned(held.cancel)
+            await connection.disconnected()
+            ends.append("client")
+            await anyio.sleep_forever()
+        ends.append("abandoned")
+
+    async with served(app, disconnect_grace_seconds=60, graceful_seconds=60) as server:
+        async with server.peer() as peer:
+            await peer.send(WISH)
+            await anyio.sleep(0.05)
+            await peer.reset()
+        await eventually(lambda: ends == ["client"])
+        with anyio.fail_after(5):
+            server.server.shutdown()
+            await eventually(lambda: ends == ["client", "abandoned"])
+    assert not server.server.was_cut
+
+
 async def test_a_stream_that_hears_nothing_is_cut_without_a_clean_end() -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await send(START)

@@ -185,6 +185,8 @@ class Exchange(ABC):
     def begin_closing(self, deadline: float) -> None:
         """The server will end."""
         self.handle.mark_closing(deadline)
+        if self.handle.disconnect_reason is not None:
+            self.handle.abandon()  # the client left before: nobody waits out the grace that was given then
 
     def disconnected(self, reason: Reason) -> None:
         """The exchange ended early, from whatever side."""
