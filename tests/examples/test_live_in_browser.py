@@ -1,40 +1,21 @@
 """The live page in headless Chromium: the clock ticks, the echo answers, the form works, and all of it survives a restart."""
 
 import re
-import shutil
 from collections.abc import Iterator
 from typing import Literal
 
 import pytest
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import Browser, expect
 
+from tests.chromium import LOW_CONTRAST, Opened, launched, needs_chromium
 from tests.examples.servers import OURS, ExampleServer
 
-CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-PATIENCE_MS = 10_000
-
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(shutil.which("chromium") is None, reason="no chromium: `apt-get install chromium` to run the page's tests"),
-]
+pytestmark = needs_chromium
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        expect.set_options(timeout=PATIENCE_MS)
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
+    yield from launched()
 
 
 @pytest.fixture(scope="module", params=OURS)
@@ -44,22 +25,9 @@ def live(request: pytest.FixtureRequest) -> Iterator[ExampleServer]:
         yield server
 
 
-class Opened:
-    """The page, and everything the browser complained about."""
-
-    def __init__(self, page: Page) -> None:
-        self.page = page
-        self.complaints: list[str] = []
-        page.on("console", self._console)
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
-
-    def _console(self, message: ConsoleMessage) -> None:
-        if message.type in ("error", "warning"):
-            self.complaints.append(message.text)
-
-    def state(self, card: str) -> str:
-        """Where the state of a card is shown."""
-        return f"#{card} .state"
+def state(card: str) -> str:
+    """Where the state of a card is shown."""
+    return f"#{card} .state"
 
 
 @pytest.fixture
@@ -81,7 +49,7 @@ def ending(request: pytest.FixtureRequest) -> Iterator[ExampleServer]:
 
 def test_all_three_cards_come_alive(opened: Opened) -> None:
     for card, word in (("clock", "live"), ("echo", "live"), ("notes", "ready")):
-        expect(opened.page.locator(opened.state(card))).to_have_text(word)
+        expect(opened.page.locator(state(card))).to_have_text(word)
     assert opened.complaints == []
 
 
@@ -97,7 +65,7 @@ def test_the_clock_ticks(opened: Opened) -> None:
 
 def test_the_echo_answers_and_says_how_long_it_took(opened: Opened) -> None:
     page = opened.page
-    expect(page.locator(opened.state("echo"))).to_have_text("live")
+    expect(page.locator(state("echo"))).to_have_text("live")
     for text in ("hello?", "<i>anybody</i>"):
         page.get_by_label("Call something").fill(text)
         page.get_by_role("button", name="Call").click()
@@ -111,7 +79,7 @@ def test_a_note_is_written_down_as_text(opened: Opened) -> None:
     page.get_by_label("Your name").fill("Ada")
     page.get_by_label("A note").fill("<script>alert(1)</script> & more")
     page.get_by_role("button", name="Write it down").click()
-    expect(page.locator(opened.state("notes"))).to_have_text("noted")
+    expect(page.locator(state("notes"))).to_have_text("noted")
     expect(page.locator("#notes .log li > p").first).to_have_text("<script>alert(1)</script> & more")
     expect(page.get_by_label("A note")).to_have_value("")
     page.reload()
@@ -124,7 +92,7 @@ def test_a_note_that_is_refused_says_why_and_is_kept(opened: Opened) -> None:
     page.get_by_label("A note").fill("   ")
     page.get_by_role("button", name="Write it down").click()
     expect(page.get_by_role("alert")).to_have_text("Write something first.")
-    expect(page.locator(opened.state("notes"))).to_have_text("refused")
+    expect(page.locator(state("notes"))).to_have_text("refused")
     expect(page.get_by_label("A note")).to_have_value("   ")
 
 
@@ -142,46 +110,23 @@ def test_a_restart_is_announced_shown_and_survived(browser: Browser, ending: Exa
     page = browser.new_page()
     opened = Opened(page)
     page.goto(f"{ending.url}/")
-    expect(page.locator(opened.state("clock"))).to_have_text("live")
-    expect(page.locator(opened.state("echo"))).to_have_text("live")
+    expect(page.locator(state("clock"))).to_have_text("live")
+    expect(page.locator(state("echo"))).to_have_text("live")
     assert opened.complaints == []
     ending.terminate()
     assert ending.wait() == 0
     for card, word in (("clock", "goodbye, retrying"), ("echo", "goodbye, retrying"), ("notes", "server away")):
-        expect(page.locator(opened.state(card))).to_have_text(word)
+        expect(page.locator(state(card))).to_have_text(word)
     page.get_by_label("A note").fill("is anybody there?")
     page.get_by_role("button", name="Write it down").click()
     expect(page.get_by_role("alert")).to_contain_text("Your note is still here")
     with ExampleServer(ending.name, "live", ending.port):
         for card, word in (("clock", "live"), ("echo", "live"), ("notes", "ready")):
-            expect(page.locator(opened.state(card))).to_have_text(word)
+            expect(page.locator(state(card))).to_have_text(word)
         page.get_by_label("Call something").fill("back again")
         page.get_by_role("button", name="Call").click()
         expect(page.locator("#echo .log li").first).to_contain_text("back again")
         page.close()
-
-
-LOW_CONTRAST = """() => {
-  // WCAG 2.2, 1.4.3: text against the nearest opaque background, at least 4.5 to 1.
-  const channels = (colour) => colour.match(/[\\d.]+/g).map(Number);
-  const light = (colour) => channels(colour).slice(0, 3)
-    .map((value) => value / 255)
-    .map((value) => (value <= 0.04045 ? value / 12.92 : ((value + 0.055) / 1.055) ** 2.4))
-    .reduce((sum, value, n) => sum + value * [0.2126, 0.7152, 0.0722][n], 0);
-  const ground = (element) => {
-    for (let at = element; at; at = at.parentElement) {
-      const colour = getComputedStyle(at).backgroundColor;
-      if ((channels(colour)[3] ?? 1) === 1) return colour;
-    }
-    return "rgb(255 255 255)";
-  };
-  return [...document.querySelectorAll("h1, h2, p, span, label, input, button, code, time")].flatMap((element) => {
-    const [a, b] = [light(getComputedStyle(element).color), light(ground(element))].sort((x, y) => y - x);
-    const ratio = (a + 0.05) / (b + 0.05);
-    return ratio < 4.5 ? [`${element.className || element.tagName}: ${ratio.toFixed(2)}`] : [];
-  });
-}"""
-"""Every element whose text is too faint, with its contrast."""
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -1,20 +1,16 @@
 """Both pages in headless Chromium, under their own policies: they fit, can be read, and the browser has nothing to complain of."""
 
-import shutil
 from collections.abc import Iterator
 from typing import Literal
 
 import pytest
-from playwright.sync_api import Browser, Route, sync_playwright
+from playwright.sync_api import Browser, Route
 
 from pagi.messages import debug_page, error_page
-from tests.examples.test_live_in_browser import CHROMIUM, FLAGS, LOW_CONTRAST
+from tests.chromium import LOW_CONTRAST, launched, needs_chromium
 from tests.messages.test_debug_page import SECRETS, caught, fail_with, scope
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(shutil.which("chromium") is None, reason="no chromium: `apt-get install chromium` to run the page's tests"),
-]
+pytestmark = needs_chromium
 
 PAGES = {
     "refusal": (error_page.error_page(404, "Not Found", "There is no order 7. " + "x" * 300, "01J9"), error_page.POLICY),
@@ -29,10 +25,7 @@ OPEN_ALL = "for (const each of document.querySelectorAll('details')) each.open =
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
+    yield from launched()
 
 
 @pytest.mark.parametrize("width", [1280, 390])
