@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -45,12 +45,14 @@ class ExampleServer:
         server: a name of `EVERY`.
         example: a folder of `examples/`.
         port: 0 for one that is free.
+        environment: variables beside those that are there.
     """
 
-    def __init__(self, server: str, example: str, port: int = 0) -> None:
+    def __init__(self, server: str, example: str, port: int = 0, *, environment: Mapping[str, str] | None = None) -> None:
         self.name = server
         self.is_ours = server in OURS
         self.port = port
+        self.environment = dict(environment or {})
         self._command: Sequence[str] = [sys.executable, "-m", *EVERY[server](example, port)]
         self._log = tempfile.TemporaryFile("w+b")  # noqa: SIM115  # closed in stop
         self._process: subprocess.Popen[bytes] | None = None
@@ -62,7 +64,8 @@ class ExampleServer:
             RuntimeError: it ended instead, or said nothing for `START_SECONDS`.
         """
         clean = {name: value for name, value in os.environ.items() if not name.startswith("PAGI_") and name != "PORT"}
-        self._process = subprocess.Popen(self._command, cwd=ROOT, env=clean, stdout=self._log, stderr=subprocess.STDOUT)
+        env = {**clean, **self.environment}
+        self._process = subprocess.Popen(self._command, cwd=ROOT, env=env, stdout=self._log, stderr=subprocess.STDOUT)
         deadline = time.monotonic() + START_SECONDS
         while (found := _ADDRESS.search(self.output)) is None:
             if self._process.poll() is not None or time.monotonic() > deadline:
