@@ -11,8 +11,8 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 help:
 	@grep -E '^[a-z]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed -E 's/:[^#]*## */\t/' | awk -F '\t' '{printf "  make %-8s%s\n", $$1, $$2}'
 
-run: .venv/ready ## Start the live example and print its address (PORT=8000).
-	@$(BIN)/pagi run examples/live/app.py
+run: .venv/ready ## Start the endpoint demo and print its address (PORT=8000).
+	@$(BIN)/pagi run examples/endpoint_demo/app.py
 
 test: .venv/ready packages ## Run all tests.
 	@$(BIN)/python -m pytest -q $(ARGS)

@@ -1,6 +1,6 @@
-"""A live page on one server: a clock by events, an echo by WebSocket, a notebook by HTTP. `make run` starts it.
+"""A live page on one server: a clock by events, an echo by WebSocket, a notebook by HTTP.
 
-Or: `pagi run examples/live/app.py`. The page itself is in `page/`: plain HTML, CSS and JavaScript.
+`pagi run examples/live/app.py` starts it. The page itself is in `page/`: plain HTML, CSS and JavaScript.
 """
 
 from collections import deque
