@@ -22,8 +22,8 @@ from pagi.injection.providers import Provider, provider
 from pagi.messages.builder import ResponseBuilder
 from pagi.messages.channel import Head
 from pagi.messages.files import FileResponse
+from pagi.messages.form_limits import FormLimits
 from pagi.messages.forms import FormData
-from pagi.messages.multipart_parts import FormLimits
 from pagi.messages.problems import HTTPException
 from pagi.messages.request import Request
 from pagi.messages.response import HTML, JSON, Redirect, Response, SentResponse, Text

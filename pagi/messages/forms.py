@@ -6,7 +6,7 @@ from pagi.http import query
 from pagi.http.media_types import InvalidMediaType, MediaType, parse_media_type
 from pagi.http.query import TooManyFields, split_urlencoded
 from pagi.messages.bad_body import BadBody
-from pagi.messages.multipart_parts import DEFAULT_LIMITS, END, BadForm, FormLimits, Part, PartReader, TooManyParts
+from pagi.messages.form_limits import DEFAULT_LIMITS, BadForm, FormLimits, TooManyParts
 from pagi.messages.uploads import UploadFile
 
 URLENCODED = "application/x-www-form-urlencoded"
@@ -48,7 +48,9 @@ class FormData(query.FormData[str | UploadFile]):
             BadBody: it is malformed (400), past a limit (413), or not text as it should be.
         """
         if kind.essence == MULTIPART:
-            return cls(_read_parts(kind.parameters.get("boundary", ""), body, limits))
+            from pagi.messages.multipart_form import read_parts  # it is large, and loaded by who needs it
+
+            return cls(read_parts(kind.parameters.get("boundary", ""), body, limits))
         try:
             return cls(split_urlencoded(body, max_fields=limits.max_fields))
         except TooManyFields as error:
@@ -70,37 +72,3 @@ def form_type(content_type: str) -> MediaType:
     if kind.essence == MULTIPART and not kind.parameters.get("boundary"):
         raise BadForm(f"{MULTIPART} comes without its boundary; let the client make the Content-Type that it belongs in")
     return kind
-
-
-def _read_parts(boundary: str, body: bytes, limits: FormLimits) -> list[tuple[str, str | UploadFile]]:
-    reader = PartReader(boundary, limits)
-    fields: list[tuple[str, str | UploadFile]] = []
-    part: Part | None = None
-    pieces: list[bytes] = []
-    for piece in reader.feed(body):
-        if isinstance(piece, Part):
-            part, pieces = piece, []
-        elif isinstance(piece, bytes):
-            pieces.append(piece)
-        elif piece is END and part is not None:
-            value = _value(part, b"".join(pieces))
-            if value is not None:
-                fields.append((part.name, value))
-    reader.finish()
-    return fields
-
-
-def _value(part: Part, data: bytes) -> str | UploadFile | None:
-    """What a part stands for; nothing where no file was chosen."""
-    if part.filename is not None:
-        if not part.filename and not data:
-            return None  # what browsers send for an empty file input
-        return UploadFile(data, filename=part.filename, content_type=part.content_type, headers=part.headers)
-    try:
-        text = data.decode()
-    except UnicodeDecodeError as error:
-        raise BadForm(f"field {part.name[:100]!r} is no text in UTF-8: {error.reason} at byte {error.start}") from error
-    # HTML fills a field of this name with the charset that the form was sent in (RFC 7578 section 4.6).
-    if part.name == "_charset_" and text.strip().lower() not in ("", "utf-8", "utf8", "us-ascii"):
-        raise BadBody(f"the form is in {text[:40]!r}; send UTF-8", 415)
-    return text

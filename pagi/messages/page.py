@@ -1,6 +1,5 @@
 """The frame of the pages that pagi itself shows: one style in the head, no script, nothing fetched, every text escaped."""
 
-import html
 import re
 from base64 import b64encode
 from hashlib import sha256
@@ -37,6 +36,8 @@ def escaped(text: str) -> str:
     >>> print(escaped("<a b='c'>\x00"))
     &lt;a b=&#x27;c&#x27;&gt;\x00
     """
+    import html  # with a table of all entities, of half a MiB: loaded by who shows a page
+
     return html.escape(_UNSEEN.sub(_spelled, text))
 
 

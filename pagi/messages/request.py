@@ -10,8 +10,8 @@ from pagi.gateway.types import Message, Receive, Scope
 from pagi.http.errors import AppError
 from pagi.http.media_types import InvalidMediaType, parse_media_type
 from pagi.messages.bad_body import BadBody as BadBody
+from pagi.messages.form_limits import DEFAULT_LIMITS, FormLimits
 from pagi.messages.forms import FormData, form_type
-from pagi.messages.multipart_parts import DEFAULT_LIMITS, FormLimits
 from pagi.messages.opening import Opening
 
 _decode_json = msgspec.json.Decoder().decode

@@ -91,7 +91,9 @@ class NotJSON(PagiError, msgspec.DecodeError):
     def __init__(self, reply: Reply, error: msgspec.DecodeError) -> None:
         kind = reply.headers.get("content-type", "no content-type")
         start = f"{reply.content[:SHOWN_BYTES]!r}{' ...' if len(reply.content) > SHOWN_BYTES else ''}"
-        super().__init__(f"the answer is no JSON ({error}): {reply.status_code}, {kind}, {len(reply.content)} bytes: {start}")
+        coding = reply.headers.get("content-encoding")
+        coded = f" The body is coded as {coding}, as its Accept-Encoding asked: the client does not decode it." if coding else ""
+        super().__init__(f"the answer is no JSON ({error}): {reply.status_code}, {kind}, {len(reply.content)} bytes: {start}{coded}")
         self.reply = reply
 
 

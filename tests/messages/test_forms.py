@@ -10,8 +10,9 @@ import pytest
 
 from pagi import App, HTTPContext, Request, SSEContext
 from pagi.gateway.types import Message
+from pagi.messages.form_limits import FormLimits, TooManyParts
 from pagi.messages.forms import FormData
-from pagi.messages.multipart_parts import FormLimits, PartTooLarge, TooManyParts
+from pagi.messages.multipart_parts import PartTooLarge
 from pagi.messages.request import BadBody
 from pagi.messages.uploads import UploadFile
 from tests.messages.naive_multipart import Written, write

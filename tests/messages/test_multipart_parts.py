@@ -7,17 +7,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pagi.messages.bad_body import BadBody
-from pagi.messages.multipart_parts import (
-    DEFAULT_LIMITS,
-    BadForm,
-    End,
-    FormLimits,
-    Part,
-    PartHeadTooLarge,
-    PartReader,
-    PartTooLarge,
-    TooManyParts,
-)
+from pagi.messages.form_limits import DEFAULT_LIMITS, BadForm, FormLimits, TooManyParts
+from pagi.messages.multipart_parts import End, Part, PartHeadTooLarge, PartReader, PartTooLarge
 from tests.messages.naive_multipart import Written, write
 
 B = "xYzZY"
