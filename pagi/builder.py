@@ -77,11 +77,12 @@ def build_site(root: Router, parts: Parts) -> Site:
 
 def _built(root: Router, parts: Parts, supplies: Supplies, rescue: Rescue, mounted_at: Pattern | None) -> Site:
     """The parameters of the prefix it is `mounted_at` are its handlers' parameters too."""
-    site = Site(parts.contexts, rescue, Resolvers(supplies.registry), supplies.app_steps)
+    contexts = _with_own(parts.contexts, root.own_context_class)
+    site = Site(contexts, rescue, Resolvers(supplies.registry), supplies.app_steps)
     builder = _Builder(site, parts, supplies, mounted_at)
-    builder.take(root, Place().inside(root.full_prefix, root.path_options), (), parts.contexts)
+    builder.take(root, Place().inside(root.full_prefix, root.path_options), (), contexts)
     builder.finish(builder.wired(root.layers))
-    supplies.finish(site.resolvers, parts.contexts)
+    supplies.finish(site.resolvers, contexts)
     return site
 
 
@@ -93,8 +94,8 @@ class _Builder:
         self.parts = parts
         self.supplies = supplies
         self.mounted_at = mounted_at
-        self.owners: dict[Leaf[Target], tuple[Middleware, ...]] = {}
-        """The router-level layers of the first route under each pattern."""
+        self.owners: dict[Leaf[Target], tuple[tuple[Middleware, ...], ContextClasses]] = {}
+        """The router-level layers of the first route under each pattern, with the context classes they were checked with."""
         self.routes: list[tuple[Pattern, Kind, str]] = []
         self.mounts: list[tuple[Pattern | None, str]] = []
         """What was registered, with its label."""
@@ -109,12 +110,13 @@ class _Builder:
                 inside = place.below(entry.prefix).inside(entry.router.full_prefix, entry.router.path_options, entry.namespace)
                 self.take(entry.router, inside, layers, contexts)
             elif isinstance(entry, Route):
-                self.route(entry, place, layers, _with_own(contexts, entry.context_class))
+                self.route(entry, place, layers, contexts)
             else:
                 self.mount(entry, place, layers)
 
-    def route(self, route: Route, place: Place, owner: tuple[Middleware, ...], contexts: ContextClasses) -> None:
-        """One handler."""
+    def route(self, route: Route, place: Place, owner: tuple[Middleware, ...], around: ContextClasses) -> None:
+        """One handler. `around` are the context classes of its router."""
+        contexts = _with_own(around, route.context_class, route.kind)
         pattern = place.pattern(route.path)
         whole = pattern.under(self.mounted_at)
         label = f"{route.kind} {pattern.text} ({name_of(route.handler)})"
@@ -122,6 +124,7 @@ class _Builder:
         self.check(layers, route.kind, label, contexts)
         site = self.site
         site.kinds.add(route.kind)
+        site.contexts_of[route.kind] |= {contexts[route.kind], around[route.kind]}
         wiring = Wiring(route.kind, contexts[route.kind], whole, self.supplies.registry, self.supplies.saw)
         serve = _SERVE[route.kind]
         if route.kind == "http" and (route.options.cancel_on_disconnect or streams(route.handler)):
@@ -130,7 +133,7 @@ class _Builder:
         target = Target(route.kind, contexts[route.kind], whole.text, run, serve)
         for method in dict.fromkeys(route.methods or ("",)):
             leaf = site.table.add(pattern, route.kind, method, target, label, place.slash)
-            self.owners.setdefault(leaf, owner)
+            self.owners.setdefault(leaf, (owner, around))
         self.routes.append((pattern, route.kind, label))
         name = None if route.name is None else place.name(route.name, label)
         if name is not None:
@@ -184,7 +187,9 @@ class _Builder:
             raise ConfigError(f"mount {full}: an application is async (scope, receive, send), or a Router; got {mount.app!r}")
         contexts = self.site.contexts
         for kind in sorted(kinds):
-            self.check(layers, kind, label, contexts)
+            for context_class in inner.contexts_of[kind] if inner else {contexts[kind]}:
+                self.check(layers, kind, label, {**contexts, kind: context_class})
+                self.site.contexts_of[kind].add(context_class)
         self.site.kinds |= kinds
         text = whole.text if whole else ""
         targets: dict[Kind, Target] = {}
@@ -220,8 +225,11 @@ class _Builder:
     def mounted(self, router: Router, at: Pattern | None) -> Site:
         """The site of a mounted app or router: what it does not provide or handle itself, the app around does."""
         own = self.parts.parts_of(router)
+        # What is mounted and says nothing of its contexts has those of the app around: they are one exchange.
+        contexts = self.site.contexts
         if own is None:
-            return _built(router, self.parts, self.supplies, self.site.exceptions, at)
+            return _built(router, replace(self.parts, contexts=contexts), self.supplies, self.site.exceptions, at)
+        own = replace(own, contexts={kind: contexts[kind] if said is BASES[kind] else said for kind, said in own.contexts.items()})
         registry = Registry(own.providers, parent=self.supplies.registry, overrides=own.overrides)
         return _built(router, own, self.supplies.within(registry), Rescue(own.exception_handlers, self.site.exceptions), at)
 
@@ -230,7 +238,7 @@ class _Builder:
         check_reachable(self.mounts, self.routes)
         methods = _KNOWN_METHODS.union(*(leaf.methods for leaf in self.site.table.leaves()))
         for leaf in self.site.table.leaves():
-            self.other(leaf, self.owners[leaf], methods)
+            self.other(leaf, *self.owners[leaf], methods)
         contexts = self.site.contexts
         unrouted: tuple[Kind, ...] = ("http", "websocket")
         for kind in unrouted:
@@ -240,14 +248,13 @@ class _Builder:
         self.site.elsewhere = Target("http", contexts["http"], "", run, serve_http)
         self.site.forbidden = Target("websocket", contexts["websocket"], "", _foreign_origin, serve_session)
 
-    def other(self, leaf: Leaf[Target], layers: tuple[Middleware, ...], known: frozenset[str]) -> None:
+    def other(self, leaf: Leaf[Target], layers: tuple[Middleware, ...], contexts: ContextClasses, known: frozenset[str]) -> None:
         """HEAD by GET, and the automatic answers of one path."""
         if "GET" in leaf.http:
             leaf.http.setdefault("HEAD", leaf.http["GET"])
         if not self.site.mounts.may_precede(leaf.exactness):
             leaf.plain = {method: target for method, target in leaf.http.items() if method not in leaf.sse}
-        around = self.serving(layers, "http")
-        contexts = self.site.contexts
+        around = self.serving(layers, "http", contexts)
         if leaf.methods:
             run = fuse(around, _other_methods(allow_field(leaf.methods), known), "http", contexts)
             leaf.other = Target("http", contexts["http"], leaf.pattern.text, run, serve_http)
@@ -272,16 +279,18 @@ class _Builder:
             if kind not in kinds:
                 raise UnguardedRoute(middleware, kinds, label, kind)
 
-    def serving(self, layers: Sequence[Middleware], kind: Kind) -> list[Middleware]:
+    def serving(self, layers: Sequence[Middleware], kind: Kind, contexts: ContextClasses | None = None) -> list[Middleware]:
         """The layers that serve `kind`: where no route is, none can be missed."""
-        return [middleware for middleware in layers if kind in kinds_of(middleware, self.site.contexts)]
+        return [middleware for middleware in layers if kind in kinds_of(middleware, contexts or self.site.contexts)]
 
 
-def _with_own(contexts: ContextClasses, own: type[Context[Any]] | None) -> ContextClasses:
+def _with_own(contexts: ContextClasses, own: type[Context[Any]] | None, of: Kind | None = None) -> ContextClasses:
     """The context classes where a router or endpoint has one of its own, for the kind that it is of."""
     if own is None:
         return contexts
     kinds = [kind for kind in contexts if issubclass(own, BASES[kind])]
+    if of is not None and of not in kinds:
+        raise ConfigError(f"context_class {own.__qualname__} is no {BASES[of].__name__}, and stands in an endpoint of kind {of}")
     if not kinds:
         raise ConfigError(f"context_class {own.__qualname__} is neither an HTTPContext, a WebSocketContext nor an SSEContext")
     return {kind: own if kind in kinds else known for kind, known in contexts.items()}

@@ -12,6 +12,7 @@ from pagi.context.next import Layer
 from pagi.context.pages import failure
 from pagi.context.sse import SSEContext
 from pagi.context.websocket import WebSocketContext
+from pagi.endpoints.rescue import last_answer, note_failure
 from pagi.gateway.connection import ConnectionHandle
 from pagi.gateway.reasons import ClientGone, Outcome
 from pagi.http.errors import PeerError
@@ -93,8 +94,7 @@ async def recover(ctx: Context[Any], error: Exception) -> None:
     Raises:
         Exception: the error, where the head left already: the server must end the exchange.
     """
-    if ctx.failure is None:
-        ctx.failure = error
+    note_failure(ctx, error)
     if isinstance(error, ClientGone):
         return  # nobody is left to be answered, and the session is over; never an error
     if isinstance(error, (HTTPException, PeerError)):
@@ -105,7 +105,11 @@ async def recover(ctx: Context[Any], error: Exception) -> None:
 
 async def refuse(ctx: Context[Any], error: HTTPException | PeerError) -> None:
     """Answers a refusal that came out of the layers; after the head left it is a failure like any other."""
-    answer = await ctx.site.rescue(ctx, error)
+    try:
+        answer = await ctx.site.rescue(ctx, error)
+    except Exception as worse:  # the app's own handler failed
+        await fail(ctx, worse)
+        return
     if answer is None:
         await fail(ctx, error)
     else:
@@ -128,7 +132,7 @@ async def fail(ctx: Context[Any], error: Exception) -> None:
 
 async def _answer_to_failure(ctx: Context[Any], error: Exception) -> Response:
     try:
-        return await ctx.site.last_answer(ctx, error) or failure(ctx, error)
+        return await last_answer(ctx, error) or failure(ctx, error)
     except Exception as worse:
         log.error("the exception handler for %s failed: %s", called(ctx), worse, exc_info=worse)
         return problem(500)
@@ -165,7 +169,7 @@ async def close_exits(ctx: Context[Any]) -> None:
     with anyio.CancelScope(shield=True) as scope:
         _end_by_the_deadline(ctx.connection, scope)
         # That the client left is an outcome, not a failure of the handler.
-        failure = None if isinstance(ctx.failure, ClientGone) else ctx.failure
+        failure, ctx.failure = None if isinstance(ctx.failure, ClientGone) else ctx.failure, None
         outcome = await _outcome(ctx) if failure is None else None
         await close_request(exits, failure, outcome, called(ctx))
 

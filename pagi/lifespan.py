@@ -6,6 +6,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from types import TracebackType
 from typing import Any, TypeVar
 
+from pagi.endpoints.router import Router
 from pagi.gateway.scopes import APP_SCOPE
 from pagi.gateway.types import Receive, Scope, Send
 from pagi.injection.plan import Step
@@ -40,7 +41,11 @@ async def run_lifespan(
                 state.update(await stack.enter_async_context(_Apart(lifespan(app), failures)) or {})
             steps = list(made())
             if steps:
-                state[APP_SCOPE] = (await stack.enter_async_context(_Apart(AppScope(steps, state), failures))).values
+                values = (await stack.enter_async_context(_Apart(AppScope(steps, state), failures))).values
+                for value in values.values():
+                    if isinstance(value, Router):
+                        value.mark_made_late()
+                state[APP_SCOPE] = values
         except Exception:
             told = [traceback.format_exc()]
             await stack.aclose()

@@ -52,11 +52,17 @@ class Supplies:
         Raises:
             ConfigError: a provider cannot work anywhere.
         """
-        for maker in self.registry.makers():
+        unused = {maker.key for maker in self.registry.makers()} - self._makers.keys()
+        for _, maker in self.registry.found():
             self._makers.setdefault(maker.key, maker)
             if maker.lifetime == "app":
                 self.saw(self._planner.resolver(maker))
-        resolvers.compile(contexts, list(self._makers.values()))
+        compiled = set[Hashable]()
+        while missing := [maker for key, maker in self._makers.items() if key not in compiled]:
+            for maker in missing:
+                compiled.add(maker.key)
+                resolvers.compile(maker, contexts, self.saw, is_needed=maker.key in unused)
+        resolvers.name_types(contexts)
 
     def _late(self, layer: object, owner: type[Any], method: str) -> Middleware:
         known = self._wired.get(layer)

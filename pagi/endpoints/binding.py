@@ -11,11 +11,22 @@ from pagi.context.session import Session
 from pagi.context.stash import Stash
 from pagi.context.state import State
 from pagi.endpoints.bodies import body_leaf, file_leaf, form_leaf
-from pagi.endpoints.generics import substituted
-from pagi.endpoints.inputs import REQUIRED, NoSuchInput, Place, input_leaf, path_leaf, path_or_query_leaf, spelled
-from pagi.endpoints.values import UnknownType, from_text, info_of, is_collection, is_scalar, show
+from pagi.endpoints.generics import definer, substituted, type_arguments
+from pagi.endpoints.inputs import (
+    REQUIRED,
+    NoSuchInput,
+    Place,
+    input_leaf,
+    matched_leaf,
+    path_leaf,
+    path_or_query_leaf,
+    query_leaf,
+    spelled,
+)
+from pagi.endpoints.values import UnknownType, from_text, info_of, is_collection, is_scalar, show, takes
 from pagi.gateway.annotations import name_of
 from pagi.http.errors import ConfigError
+from pagi.injection.makers import Maker
 from pagi.injection.markers import MARKERS, Body, Cookie, Depends, File, Form, Header, Input, Path, Query
 from pagi.injection.plan import Choice, Leaf, Wanted
 from pagi.injection.registry import Registry
@@ -43,21 +54,21 @@ class Binder:
         registry: Registry,
         pattern: Pattern | None = None,
         *,
-        types: Mapping[Any, Any] | None = None,
-        extras: Mapping[Callable[..., Any], Mapping[str, Leaf]] | None = None,
+        owner: type[Any] | None = None,
+        told: tuple[Callable[..., Any], Mapping[str, Leaf]] | None = None,
     ) -> None:
         self._context_class = context_class
         self._registry = registry
         self._pattern = pattern
         self._path = pattern.text if pattern is not None else "ctx.resolve"
         self._parameters = {parameter.name: parameter for parameter in pattern.parameters} if pattern is not None else {}
-        self._types = types or {}
-        """What stands for type variables."""
-        self._extras = extras or {}
-        """What some functions are told by name when they are called: the message, a close code."""
+        self._owner = owner
+        """The class that the planned function is a method of: it says what stands for type variables."""
+        self._told = told
+        """What a function is told by name when it is called: the message, a close code."""
         self._opened = _opened(context_class)
 
-    def classify(self, function: Callable[..., Any], parameter: inspect.Parameter) -> Choice:
+    def classify(self, function: Callable[..., Any], parameter: inspect.Parameter, maker: Maker | None = None) -> Choice:
         """Where the value of `parameter` comes from; see `pagi.injection.plan.Classify`.
 
         Raises:
@@ -65,12 +76,17 @@ class Binder:
         """
         name = parameter.name
         self._check_shape(function, parameter)
-        extra = self._extras.get(function, {}).get(name)
-        if extra is not None:
-            return extra
-        annotation = substituted(parameter.annotation, self._types)
+        if maker is None and self._told is not None and self._told[0] is function and name in self._told[1]:
+            return self._told[1][name]
+        owner = self._owner if maker is None or maker.function is self._owner else None
+        annotation = substituted(parameter.annotation, type_arguments(owner, definer(owner, function)) if owner is not None else {})
+        # What a provider asks for is looked up where it was provided, also when it is asked for inside of a mounted app.
+        registry = maker.home if maker is not None and isinstance(maker.home, Registry) else self._registry
+        # Before there are clients nothing comes from one: an option of what is made when the app starts keeps its default.
+        is_option = maker is not None and maker.lifetime == "app" and parameter.default is not REQUIRED
         try:
-            return self._by_marker(name, annotation, parameter.default) or self._by_type(name, annotation, parameter.default)
+            choice = self._by_marker(name, annotation, parameter.default, registry)
+            return choice or self._by_type(name, annotation, parameter.default, registry, is_option=is_option)
         except (UnknownType, NoSuchInput) as error:
             raise BadSignature(function, self._path, f"{name}: {error}") from error
         except _Misfit as error:
@@ -82,25 +98,25 @@ class Binder:
             problem = f"*{name} cannot be filled; name what is needed, or wrap with functools.wraps"
         elif parameter.kind is parameter.POSITIONAL_ONLY:
             problem = f"{name} is positional-only, arguments go by name; remove the '/'"
-        elif isinstance(parameter.default, MARKERS):
-            problem = f"{name} has {parameter.default!r} as its default; write {name}: Annotated[..., {parameter.default!r}]"
+        elif _is_marker(parameter.default):
+            problem = f"{name} has {_shown(parameter.default)} as its default; write {name}: Annotated[..., {_shown(parameter.default)}]"
         if problem is not None:
             raise BadSignature(function, self._path, problem)
 
     # ---- rule 1: a marker
 
-    def _by_marker(self, name: str, annotation: Any, default: Any) -> Leaf | Wanted | None:
+    def _by_marker(self, name: str, annotation: Any, default: Any, registry: Registry) -> Leaf | Wanted | None:
         if get_origin(annotation) is not Annotated:
             return None
         plain, *metadata = get_args(annotation)
-        markers = [each for each in metadata if isinstance(each, MARKERS) or (inspect.isclass(each) and issubclass(each, MARKERS))]
+        markers = [each for each in metadata if _is_marker(each)]
         if not markers:
             return None
         if len(markers) > 1:
-            raise _Misfit(f"{name} has {len(markers)} markers, {' and '.join(map(repr, markers))}; keep one")
+            raise _Misfit(f"{name} has {len(markers)} markers, {' and '.join(map(_shown, markers))}; keep one")
         marker = _instance(markers[0])
         if isinstance(marker, Depends):
-            return Wanted(self._registry.by_function(marker.function), marker.cached)
+            return Wanted(registry.by_function(marker.function), marker.cached)
         rest = [each for each in metadata if each is not markers[0]]
         meant = Annotated[(plain, *rest)] if rest else plain
         return self._input(name, marker, meant, default)
@@ -112,7 +128,7 @@ class Binder:
             if parameter is None and self._pattern is not None:
                 there = f"{', '.join(self._parameters)} are" if self._parameters else "nothing is"
                 raise _Misfit(f"{name} is to come from the path, which has no parameter {wire or name!r}; {there} there")
-            return self._path_parameter(parameter, annotation) if parameter else path_or_query_leaf(wire or name, annotation, default)
+            return self._path_parameter(parameter, annotation) if parameter else matched_leaf(wire or name, annotation)
         place = _PLACES.get(type(marker))
         if place is not None:
             return input_leaf(place, wire or spelled(place, name), annotation, default)
@@ -127,7 +143,7 @@ class Binder:
 
     # ---- rules 2 to 7
 
-    def _by_type(self, name: str, annotation: Any, default: Any) -> Choice:
+    def _by_type(self, name: str, annotation: Any, default: Any, registry: Registry, *, is_option: bool) -> Choice:
         if (annotation is REQUIRED and name == "ctx") or self._is_context(name, annotation):
             return Leaf("ctx", what=f"the context ({self._context_class.__name__})")
         door = _door(annotation, self._context_class)
@@ -135,26 +151,33 @@ class Binder:
             return door
         if name in self._parameters:
             return self._path_parameter(self._parameters[name], annotation)
-        maker = self._registry.by_type(annotation)
+        maker = registry.by_type(annotation)
         if maker is not None:
             return Wanted(maker)
+        if is_option:
+            return None
         if annotation is REQUIRED:
             if default is not REQUIRED:
                 return None
-            raise _Misfit(self._unknown(name, annotation))
+            raise _Misfit(self._unknown(name, annotation, registry))
         if name == "body":
             return body_leaf(annotation, default, self._with_body(name))
         if _speaks_of_text(annotation):
-            if self._pattern is None:
-                return path_or_query_leaf(name, annotation, default)
-            return input_leaf("query", name, annotation, default)
+            leaf = path_or_query_leaf if self._pattern is None else query_leaf
+            return leaf(name, annotation, default)
         if default is None and NoneType in _members(annotation):
             return None
-        raise _Misfit(self._unknown(name, annotation))
+        raise _Misfit(self._unknown(name, annotation, registry))
 
     def _is_context(self, name: str, annotation: Any) -> bool:
+        members = _members(annotation)
+        if members and all(_is_context_class(get_origin(member) or member) for member in members):
+            # A dependency of handlers of several kinds.
+            if not any(issubclass(self._context_class, get_origin(member) or member) for member in members):
+                raise _Misfit(f"{name}: {show(annotation)} was asked for, but this route's context is {self._context_class.__name__}")
+            return True
         plain = get_origin(annotation) or annotation
-        if not (inspect.isclass(plain) and issubclass(plain, Context)):
+        if not _is_context_class(plain):
             return False
         if not issubclass(self._context_class, plain):
             raise _Misfit(f"{name}: {plain.__name__} was asked for, but this route's context is {self._context_class.__name__}")
@@ -164,12 +187,12 @@ class Binder:
         name, converter = parameter.name, parameter.converter
         if annotation in (REQUIRED, Any) or annotation is converter.type or converter.type in _members(annotation):
             return path_leaf(name, None)
-        if converter is not STR:
-            gives = f"{{{name}:{converter.name}}} gives {converter.type.__name__}"
-            raise _Misfit(f"{name} is annotated {show(annotation)}, but {gives}")
         info = info_of(annotation)
         if not is_scalar(info):
             raise NoSuchInput(f"text cannot become {show(annotation)}: a path parameter is a scalar")
+        if converter is not STR and not takes(info, converter.type):
+            gives = f"{{{name}:{converter.name}}} gives {converter.type.__name__}"
+            raise _Misfit(f"{name} is annotated {show(annotation)}, but {gives}")
         return path_leaf(name, from_text(annotation, info, f"path.{name}"))
 
     def _with_body(self, name: str) -> Callable[[Any], WithBody]:
@@ -177,12 +200,12 @@ class Binder:
             raise _Misfit(f"{name} is to come from a body, and a WebSocket has none: receive messages instead")
         return self._opened
 
-    def _unknown(self, name: str, annotation: Any) -> str:
+    def _unknown(self, name: str, annotation: Any, registry: Registry) -> str:
         spelled_out = "has no annotation" if annotation is REQUIRED else f"is annotated {show(annotation)}"
         path = (
             f"the path's parameters ({', '.join(self._parameters)})" if self._parameters else "path parameters, of which this path has none"
         )
-        provided = f"what is provided ({', '.join(self._registry.types()) or 'nothing'})"
+        provided = f"what is provided ({', '.join(registry.types()) or 'nothing'})"
         return (
             f"{name} {spelled_out} and can be given nothing; there are the context ({self._context_class.__name__} or a base of it), "
             f"{path}, and {provided}. Add a provider to App(providers=[...]), or say where it comes from: "
@@ -192,6 +215,18 @@ class Binder:
 
 class _Misfit(Exception):
     """What is wrong with a parameter, before it is said with whose it is."""
+
+
+def _is_marker(thing: object) -> bool:
+    return isinstance(thing, MARKERS) or (inspect.isclass(thing) and issubclass(thing, MARKERS))
+
+
+def _shown(marker: object) -> str:
+    return marker.__name__ if inspect.isclass(marker) else repr(marker)
+
+
+def _is_context_class(thing: object) -> bool:
+    return inspect.isclass(thing) and issubclass(thing, Context)
 
 
 def _instance(marker: Any) -> Any:

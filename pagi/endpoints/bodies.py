@@ -2,12 +2,13 @@
 
 from collections.abc import Awaitable, Callable
 from types import NoneType, UnionType
-from typing import Any, Union, get_args, get_origin
+from typing import Annotated, Any, Union, get_args, get_origin
 
 import msgspec
 
 from pagi.endpoints.inputs import REQUIRED, NoSuchInput, as_model, gatherer
-from pagi.endpoints.invalid import Unfit, misfits
+from pagi.endpoints.invalid import InputError, Unfit
+from pagi.endpoints.misfits import misfits, told_by
 from pagi.endpoints.values import from_text, from_texts, info_of, is_collection, is_scalar, record_fields
 from pagi.http.media_types import InvalidMediaType, parse_media_type
 from pagi.injection.plan import Leaf
@@ -19,14 +20,10 @@ from pagi.messages.uploads import UploadFile
 Opened = Callable[[Any], WithBody]
 """The request that a body follows, of a context."""
 
+MOST_BYTES = 1 << 20
+"""Of a larger body only the first misfit is told: whoever sends it shall not make us look twice."""
+
 _JSON = "application/json"
-
-
-class TooDeep(BadBody):
-    """JSON nested deeper than anybody means it."""
-
-    def __init__(self) -> None:
-        super().__init__("the body is not JSON that can be read: it is nested too deeply")
 
 
 def body_leaf(annotation: Any, default: Any, opened: Opened) -> Leaf:
@@ -36,10 +33,12 @@ def body_leaf(annotation: Any, default: Any, opened: Opened) -> Leaf:
         UnknownType: JSON cannot become the annotated type.
     """
     read: Callable[[Any], Awaitable[Any]]
-    if annotation is bytes:
-        read = _octets(opened)
-    elif annotation is str:
-        read = _text(opened)
+    plain = get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
+    if plain in (bytes, str):
+        read = _octets(opened) if plain is bytes else _text(opened)
+        if plain is not annotation:
+            info_of(annotation)
+            read = _checked(read, annotation)
     else:
         info_of(annotation)
         read = json_reader(annotation, default, opened)
@@ -60,6 +59,18 @@ def _text(opened: Opened) -> Callable[[Any], Awaitable[str]]:
     return read
 
 
+def _checked(read: Callable[[Any], Awaitable[Any]], annotation: Any) -> Callable[[Any], Awaitable[Any]]:
+    """`read`, within the limits that the annotation sets."""
+
+    async def checked(ctx: Any) -> Any:
+        try:
+            return msgspec.convert(await read(ctx), annotation)
+        except msgspec.ValidationError as error:
+            raise Unfit("body", str(error)) from error
+
+    return checked
+
+
 def json_reader(annotation: Any, default: Any, opened: Opened) -> Callable[[Any], Awaitable[Any]]:
     """Reads, decodes and validates a JSON body. Of equal keys in one object the last one counts."""
     decode = msgspec.json.Decoder(annotation).decode
@@ -76,15 +87,31 @@ def json_reader(annotation: Any, default: Any, opened: Opened) -> Callable[[Any]
         if JSON_TYPE not in request.scope.get("headers", ()) and not _is_json(request):
             raise BadBody(f"JSON was expected (content-type: {_JSON}), got {request.content_type or 'no content type'!r}", 415)
         try:
-            return decode(data)
-        except msgspec.ValidationError as error:
-            raise Unfit("body", str(error), misfits(msgspec.json.decode(data), annotation, "body", str(error))) from error
+            try:
+                return decode(data)
+            except msgspec.ValidationError as error:
+                raise Unfit("body", str(error), _misfits(data, annotation, error)) from error
         except RecursionError:
-            raise TooDeep from None
+            raise BadBody("the body is not JSON that can be read: it is nested too deeply") from None
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise BadBody(f"the body is not JSON: {error}") from error
 
     return read
+
+
+def _misfits(data: bytes, annotation: Any, first: msgspec.ValidationError) -> list[InputError]:
+    """All that does not fit; `first` stopped the decoder, and what follows may still be no JSON at all.
+
+    Raises:
+        DecodeError: it is none.
+    """
+    if len(data) > MOST_BYTES:
+        return [told_by(first, "body")]
+    try:
+        value = msgspec.json.decode(data)
+    except msgspec.ValidationError:  # a number that no type holds
+        return [told_by(first, "body")]
+    return misfits(value, annotation, "body") or [told_by(first, "body")]
 
 
 def _is_json(request: WithBody) -> bool:
@@ -99,6 +126,7 @@ def form_leaf(name: str, annotation: Any, default: Any, opened: Opened) -> Leaf:
 
     Raises:
         UnknownType: text cannot become the annotated type.
+        NoSuchInput: a form has no such values.
     """
     info = info_of(annotation)
     where = f"form.{name}"

@@ -34,13 +34,17 @@ def marked_methods(cls: type[Any]) -> Iterator[tuple[str, Callable[..., Any], Ma
     found: dict[str, Callable[..., Any]] = {}
     for base in reversed(cls.__mro__):
         for name, member in vars(base).items():
-            if name in found and not hasattr(member, _MARKS):
-                del found[name]  # defined anew without a mark: it is no handler any more
-            elif hasattr(member, _MARKS):
+            found.pop(name, None)  # defined anew: without a mark it is no handler any more
+            if _marks_of(member):
                 found[name] = member
     for name, member in found.items():
-        for mark in getattr(member, _MARKS):
+        for mark in _marks_of(member):
             yield name, member, mark
+
+
+def _marks_of(member: object) -> tuple[Mark, ...]:
+    marks: tuple[Mark, ...] = getattr(member, _MARKS, ())
+    return marks or getattr(getattr(member, "__func__", None), _MARKS, ())  # below @staticmethod
 
 
 def _marking(mark: Mark) -> Callable[[F], F]:

@@ -1,8 +1,9 @@
 """Endpoints: classes whose methods are verbs or hooks. They say what they are; how they run is compiled elsewhere."""
 
 import difflib
+import inspect
 from collections.abc import Awaitable, Callable
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, cast
 
 from typing_extensions import TypeIs
 
@@ -44,6 +45,8 @@ class Endpoint:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        if "kind" in vars(cls) and cls.__base__ is not Endpoint:
+            raise BadEndpoint(cls, "has kind, by which endpoints are told apart; give it another name")
         for name in vars(cls):
             if name.startswith("on_") and name not in cls.hooks:
                 near = difflib.get_close_matches(name, cls.hooks, 1)
@@ -122,7 +125,28 @@ def verbs_of(endpoint: AnyEndpoint) -> dict[str, Callable[..., Any]]:
     Raises:
         BadEndpoint: there is none.
     """
-    found = {method: getattr(endpoint, name) for name, method in VERBS.items() if hasattr(endpoint, name)}
+    found = {method: method_of(endpoint, name) for name, method in VERBS.items() if hasattr(endpoint, name)}
     if not found:
         raise BadEndpoint(endpoint_class(endpoint), f"defines none of {', '.join(VERBS)}")
     return found
+
+
+def is_without_self(member: object) -> bool:
+    """A member of a class that is called without an object of it."""
+    return isinstance(member, (staticmethod, classmethod))
+
+
+def method_of(endpoint: AnyEndpoint, name: str) -> Callable[..., Any]:
+    """The method `name` of an endpoint: a function of the class, or a bound method.
+
+    Raises:
+        BadEndpoint: it is something else.
+    """
+    cls = endpoint_class(endpoint)
+    member: Any = inspect.getattr_static(cls, name, None)
+    if is_without_self(member):
+        raise BadEndpoint(cls, f"has {name} as a static or class method; make it a plain one, which takes self first")
+    method: Any = getattr(endpoint, name)
+    if not callable(method) or isinstance(method, type):
+        raise BadEndpoint(cls, f"has {name}, which is {method!r} and no method; give it another name")
+    return cast("Callable[..., Any]", method)

@@ -104,7 +104,7 @@ def _streaming(compiled: Compiled) -> Layer:
 
 
 def _in_thread(threads: Threads) -> Callable[..., Any]:
-    async def call(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    async def call(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         def boxed() -> tuple[Any]:
             # A thread may not return an awaitable on trio, where it is taken for a mistake; here it is awaited on the loop.
             return (function(*args, **kwargs),)

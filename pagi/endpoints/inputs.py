@@ -7,8 +7,10 @@ from typing import Any, Literal
 
 import msgspec
 
-from pagi.endpoints.invalid import Unfit, misfits
-from pagi.endpoints.values import Convert, boolean, from_text, from_texts, holds_boolean, info_of, is_collection, is_scalar, record_fields
+from pagi.endpoints.invalid import Unfit
+from pagi.endpoints.misfits import misfits
+from pagi.endpoints.values import Convert, from_text, from_texts, info_of, is_collection, is_scalar, record_fields, speller, texts_speller
+from pagi.http.errors import AppError
 from pagi.injection.plan import Leaf
 
 Place = Literal["path", "query", "header", "cookie"]
@@ -78,6 +80,35 @@ def path_leaf(name: str, convert: Convert | None) -> Leaf:
     return Leaf("{0}(ctx)", read, what, misfit=read)
 
 
+class NotInPath(AppError):
+    """Something was resolved that needs a parameter of the path, where the matched path has none of that name."""
+
+    def __init__(self, name: str, path: str) -> None:
+        super().__init__(f"what was resolved needs the path parameter {name!r}, and what matched {path} has none of that name")
+
+
+def matched_leaf(name: str, annotation: Any) -> Leaf:
+    """For what is made outside of any route and comes from the path alone: never from what a client may add to the query.
+
+    Raises:
+        UnknownType: the annotation cannot be made of text.
+    """
+    convert = from_text(annotation, info_of(annotation), f"path.{name}")
+
+    def read(ctx: Any) -> Any:
+        if name not in ctx.path_params:
+            raise NotInPath(name, ctx.path)
+        value = ctx.path_params[name]
+        return value if convert is None else convert(value)
+
+    return Leaf("{0}(ctx)", read, f"path parameter {name!r}", misfit=read)
+
+
+def query_leaf(name: str, annotation: Any, default: Any) -> Leaf:
+    """`input_leaf` of the query."""
+    return input_leaf("query", name, annotation, default)
+
+
 def path_or_query_leaf(name: str, annotation: Any, default: Any) -> Leaf:
     """For what is made outside of any route: the parameter of the path where the matched one has it, else the query."""
     query = input_leaf("query", name, annotation, default)
@@ -87,7 +118,7 @@ def path_or_query_leaf(name: str, annotation: Any, default: Any) -> Leaf:
         if name not in ctx.path_params:
             return query.value(ctx)
         value = ctx.path_params[name]
-        return convert(value) if convert is not None and isinstance(value, str) else value
+        return value if convert is None else convert(value)
 
     return Leaf("{0}(ctx)", read, f"parameter {name!r}", misfit=read)
 
@@ -119,6 +150,9 @@ def _many(many: Callable[[Any], Callable[[str], list[str]]], name: str, where: s
 
 
 def _model(place: Place, source: Source, annotation: Any) -> Convert:
+    fields = record_fields(info_of(annotation)) or ()
+    if source.many is None and any(is_collection(field.type) for field in fields):
+        raise NoSuchInput(f"a {place} has one value; lists are for query, header and form")
     gather = gatherer(annotation, lambda name: spelled(place, name))
 
     def read(ctx: Any) -> Any:
@@ -131,21 +165,21 @@ def _model(place: Place, source: Source, annotation: Any) -> Convert:
 def gatherer(
     annotation: Any, spell: Callable[[str], str]
 ) -> Callable[[Callable[[str], Any], Callable[[str], list[Any]] | None], dict[str, Any]]:
-    """A function that puts the texts for a struct's fields together, booleans spelled as msgspec wants them."""
+    """A function that puts the texts for a struct's fields together, each spelled as msgspec wants it."""
     fields = [
-        (field.encode_name, spell(field.encode_name), is_collection(info), holds_boolean(info))
+        (field.encode_name, spell(field.encode_name), is_collection(info), texts_speller(info) if is_collection(info) else speller(info))
         for field in record_fields(info_of(annotation)) or ()
         for info in (field.type,)
     ]
 
     def gather(one: Callable[[str], Any], many: Callable[[str], list[Any]] | None) -> dict[str, Any]:
         found: dict[str, Any] = {}
-        for name, wire_name, is_many, is_boolean in fields:
+        for name, wire_name, is_many, spelled_out in fields:
             if is_many and many is not None:
                 if texts := many(wire_name):
-                    found[name] = texts
+                    found[name] = texts if spelled_out is None else spelled_out(texts)
             elif (text := one(wire_name)) is not None:
-                found[name] = boolean(text) if is_boolean else text
+                found[name] = text if spelled_out is None else spelled_out(text)
         return found
 
     return gather
@@ -160,4 +194,4 @@ def as_model(found: Mapping[str, Any], annotation: Any, place: str) -> Any:
     try:
         return msgspec.convert(found, annotation, strict=False)
     except msgspec.ValidationError as error:
-        raise Unfit(place, str(error), misfits(found, annotation, place, str(error), strict=False)) from error
+        raise Unfit(place, str(error), misfits(found, annotation, place, strict=False)) from error

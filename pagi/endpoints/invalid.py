@@ -1,13 +1,10 @@
 """Input that does not fit: the first misfit ends the call, then all that is wrong with the request is found and said at once."""
 
 import inspect
-import itertools
-import re
-from collections.abc import Iterator, Sequence
-from typing import Annotated, Any, get_args, get_origin
+from collections.abc import Sequence
+from typing import Any
 
 import msgspec
-from typing_extensions import TypeIs
 
 from pagi.http.errors import PeerError
 from pagi.injection.plan import Leaf
@@ -15,8 +12,6 @@ from pagi.messages.problems import HTTPException
 
 MOST_ERRORS = 20
 """How many misfits of one request are told."""
-
-_PATH = re.compile(r" - at `\$(?P<path>[^`]*)`$")
 
 
 class InputError(msgspec.Struct, frozen=True):
@@ -65,58 +60,3 @@ async def all_misfits(ctx: Any, leaves: Sequence[Leaf], first: Unfit) -> Invalid
         if len(errors) >= MOST_ERRORS:
             break
     return InvalidInput(errors or first.errors)
-
-
-# ---- inside a decoded value
-
-
-def misfits(value: Any, annotation: Any, path: str, told: str, *, strict: bool = True) -> list[InputError]:
-    """Each part of `value` that does not fit, where `told` is what msgspec said of the first one alone."""
-    found = list(itertools.islice(_misfits(value, annotation, path, strict), MOST_ERRORS))
-    return found or [_located(told, path)]
-
-
-def _misfits(value: Any, annotation: Any, path: str, strict: bool) -> Iterator[InputError]:
-    inner: Iterator[InputError] = iter(())
-    plain = get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
-    if _is_object(value) and inspect.isclass(plain) and issubclass(plain, msgspec.Struct):
-        inner = _of_struct(value, plain, path, strict)
-    elif _is_array(value) and get_origin(plain) is list:
-        inner = itertools.chain.from_iterable(
-            _misfits(item, get_args(plain)[0], f"{path}[{index}]", strict) for index, item in enumerate(value)
-        )
-    found = False
-    for error in inner:
-        found = True
-        yield error
-    if not found:
-        try:
-            msgspec.convert(value, annotation, strict=strict)
-        except msgspec.ValidationError as error:
-            yield _located(str(error), path)
-
-
-def _is_object(value: object) -> TypeIs[dict[str, Any]]:
-    return isinstance(value, dict)
-
-
-def _is_array(value: object) -> TypeIs[list[Any]]:
-    return isinstance(value, list)
-
-
-def _of_struct(record: dict[str, Any], struct: type[msgspec.Struct], path: str, strict: bool) -> Iterator[InputError]:
-    fields = msgspec.structs.fields(struct)
-    for field in fields:
-        place = f"{path}.{field.encode_name}"
-        if field.encode_name in record:
-            yield from _misfits(record[field.encode_name], field.type, place, strict)
-        elif field.required:
-            yield InputError(place, "is required")
-    if struct.__struct_config__.forbid_unknown_fields:
-        known = {field.encode_name for field in fields} | {struct.__struct_config__.tag_field}
-        yield from (InputError(f"{path}.{name}", "is not known here") for name in record if name not in known)
-
-
-def _located(told: str, path: str) -> InputError:
-    found = _PATH.search(told)
-    return InputError(path + found["path"], told[: found.start()]) if found else InputError(path, told)

@@ -141,7 +141,7 @@ def _mounted(mounted: Mounted, scope: Scope, path: str, root_path: str) -> Match
     found = InnerMatch(mount.inner, root_path, target, params)
     found_inside = scope.get(INNER)
     scope[INNER] = [found] if found_inside is None else [found, *found_inside]
-    return mount.targets[target.kind], prefix_params
+    return mount.entering(target), prefix_params
 
 
 def wants_stream(scope: Scope) -> bool:

@@ -9,7 +9,7 @@ from pagi.context.pages import suited
 from pagi.context.ready import ReadyApp
 from pagi.endpoints.http import check_first
 from pagi.endpoints.matching import INNER, InnerMatch
-from pagi.endpoints.rescue import rescued
+from pagi.endpoints.rescue import blame, rescued
 from pagi.gateway.asgi import plain_scope
 from pagi.gateway.mounting import root_of, route_path
 from pagi.gateway.types import AnyApp, Scope
@@ -35,6 +35,9 @@ async def pagi_layer(ctx: Context[Any]) -> Response:
     ctx.enter(here.site, here.root_path, {**ctx.path_params, **here.params})
     try:
         return await here.target.run(ctx)
+    except Exception as error:
+        blame(here.site, error)
+        raise
     finally:
         ctx.scope[INNER] = found
         ctx.enter(*outside)

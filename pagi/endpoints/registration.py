@@ -1,10 +1,11 @@
 """From what an author registers to routes and middleware, checked as far as that can be done before the build."""
 
+import inspect
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, cast
 
 from pagi.endpoints.decorators import Mark, NamedMiddleware
-from pagi.endpoints.endpoint import AnyEndpoint, HTTPEndpoint, SSEEndpoint, endpoint_class, verbs_of
+from pagi.endpoints.endpoint import AnyEndpoint, HTTPEndpoint, SSEEndpoint, endpoint_class, is_without_self, verbs_of
 from pagi.endpoints.route import AnyMiddleware, MadeOnce, Route, RouteOptions
 from pagi.gateway.annotations import is_async
 from pagi.http.errors import ConfigError
@@ -65,6 +66,8 @@ def late_middleware(cls: type[Any], layer: NamedMiddleware) -> Any:
         return layer
     if not hasattr(cls, layer):
         raise ConfigError(f"{cls.__module__}.{cls.__qualname__} names the middleware {layer!r}, and has no such method")
+    if is_without_self(inspect.getattr_static(cls, layer)):
+        return getattr(cls, layer)
     return MadeOnce(cls, layer)
 
 
@@ -84,5 +87,7 @@ def endpoint_routes(path: str, endpoint: AnyEndpoint, name: str | None, middlewa
 
 
 def check_stream_methods(path: str, methods: Sequence[str]) -> None:
+    if isinstance(methods, str):
+        raise ConfigError(f"sse {path}: methods is a list, write [{methods!r}]")
     if {"HEAD", "OPTIONS"} & {method.upper() for method in methods}:
         raise ConfigError(f"sse {path}: HEAD and OPTIONS never start a stream; register a handler of their own")

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, cast
 
 from pagi.context.pages import suited
-from pagi.endpoints.invalid import Unfit, all_misfits
+from pagi.endpoints.invalid import InvalidInput, Unfit, all_misfits
 from pagi.gateway.annotations import name_of
 from pagi.gateway.reasons import ClientGone
 from pagi.http.errors import AppError, ConfigError, PeerError
@@ -28,10 +28,11 @@ class BadExceptionHandler(AppError):
 
 
 class Rescue:
-    """The exception handlers of one app, and of the apps it is mounted in."""
+    """The exception handlers of one app, and round them those of the apps it is mounted in."""
 
-    def __init__(self, handlers: Mapping[Any, ExceptionHandler] | None = None, parent: "Rescue | None" = None) -> None:
-        self._handlers: dict[Any, ExceptionHandler] = dict(parent._handlers) if parent is not None else {}
+    def __init__(self, handlers: Mapping[Any, ExceptionHandler] | None = None, around: "Rescue | None" = None) -> None:
+        self._around = around
+        self._handlers: dict[Any, ExceptionHandler] = {}
         for caught, handler in (handlers or {}).items():
             is_status = isinstance(caught, int) and 400 <= caught <= 599
             if not is_status and not (inspect.isclass(caught) and issubclass(caught, Exception)):
@@ -48,26 +49,29 @@ class Rescue:
         """
         if ctx.has_left or isinstance(error, ClientGone):
             return None
+        if isinstance(error, Unfit):
+            error = InvalidInput(error.errors)
         handler = self._innermost(error)
         if handler is not None:
             return await self._answered(handler, ctx, error)
         return suited(ctx, answer_to(error)) if isinstance(error, (HTTPException, PeerError)) else None
 
     async def last(self, ctx: Any, error: Exception) -> Response | None:
-        """The answer that the app gives to an error nobody caught; None where it has none of its own."""
-        for caught in OUTERMOST:
-            handler = self._handlers.get(caught)
-            if handler is not None:
-                return await self._answered(handler, ctx, error)
-        return None
+        """The app's own answer to an error nobody caught; None where it has none."""
+        handler = next((self._handlers[caught] for caught in OUTERMOST if caught in self._handlers), None)
+        if handler is not None:
+            return await self._answered(handler, ctx, error)
+        return await self._around.last(ctx, error) if self._around is not None else None
 
     def _innermost(self, error: Exception) -> ExceptionHandler | None:
-        if isinstance(error, HTTPException) and error.status in self._handlers and error.status != 500:
-            return self._handlers[error.status]
+        """The app's own handler, however general, goes before those of the apps around."""
+        status = error.status if isinstance(error, (HTTPException, PeerError)) else 500
+        if status != 500 and status in self._handlers:
+            return self._handlers[status]
         for cls in type(error).__mro__:
             if cls in self._handlers and cls is not Exception:
                 return self._handlers[cls]
-        return None
+        return self._around._innermost(error) if self._around is not None else None
 
     async def _answered(self, handler: ExceptionHandler, ctx: Any, error: Exception) -> Response:
         result: Any = handler(ctx, error)
@@ -79,8 +83,7 @@ class Rescue:
 
 async def rescued(ctx: Any, error: Exception, leaves: Sequence[Leaf] = ()) -> Response | None:
     """What becomes of an error that ended a handler; None: it goes on. `leaves` are the inputs that may be wrong, too."""
-    if ctx.failure is None:
-        ctx.failure = error
+    note_failure(ctx, error)
     if isinstance(error, Unfit):
         try:
             error = await all_misfits(ctx, leaves, error)
@@ -92,3 +95,24 @@ async def rescued(ctx: Any, error: Exception, leaves: Sequence[Leaf] = ()) -> Re
 async def refused(ctx: Any, error: HTTPException) -> Response:
     """The answer to a refusal that is the app's own, and no handler's: what leads nowhere, a method that is not served."""
     return cast("Response | None", await ctx.site.rescue(ctx, error)) or answer_to(error)
+
+
+_RAISED_IN = "__pagi_raised_in__"
+
+
+def blame(site: object, error: Exception) -> None:
+    """Notes on an error that leaves a mounted app that it was raised there: the innermost keeps it."""
+    if not hasattr(error, _RAISED_IN):
+        setattr(error, _RAISED_IN, site)
+
+
+def last_answer(ctx: Any, error: Exception) -> Awaitable[Response | None]:
+    """What an app itself says to an error that nobody caught: the mounted one that raised it, else one around it."""
+    site = getattr(error, _RAISED_IN, ctx.site)
+    return cast("Awaitable[Response | None]", site.last_answer(ctx, error))
+
+
+def note_failure(ctx: Any, error: BaseException) -> None:
+    """Keeps the first error for the cleanup to come. Where there is none, nothing is kept: an error holds frames, and they the context."""
+    if ctx.exits and ctx.failure is None:
+        ctx.failure = error

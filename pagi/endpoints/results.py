@@ -1,9 +1,8 @@
 """From what a handler returns to a Response; decided by the type of the value, and by the annotation where it is None."""
 
-import inspect
 from collections.abc import AsyncIterable, Callable, Iterator
-from types import NoneType
-from typing import Any, cast
+from types import NoneType, UnionType
+from typing import Annotated, Any, Union, cast, get_args, get_origin
 
 import msgspec
 from typing_extensions import TypeIs
@@ -29,9 +28,11 @@ class BadResult(AppError):
 
 def renderer(handler: Callable[..., Any], encode: Callable[[Any], bytes]) -> Render:
     """The function that turns results of `handler` into responses."""
-    returns = hints_of(handler).get("return", inspect.Parameter.empty)
-    returns_none = returns is NoneType or returns is None
-    returns_optional = NoneType in getattr(returns, "__args__", ())
+    returns = hints_of(handler).get("return")
+    if get_origin(returns) is Annotated:
+        returns = get_args(returns)[0]
+    returns_none = returns is NoneType
+    returns_optional = get_origin(returns) in (Union, UnionType) and NoneType in get_args(returns)
 
     def render(ctx: HTTPContext[Any], result: Any) -> Response:
         kind = result.__class__
@@ -67,7 +68,7 @@ def _rare(handler: object, result: Any, encode: Callable[[Any], bytes]) -> Respo
     if isinstance(result, (bytes, bytearray, memoryview)):
         return whole(bytes(cast("bytes", result)), [BYTES_TYPE])
     if isinstance(result, str):
-        return whole(str(result).encode(), [TEXT_TYPE])
+        return whole(str.encode(result), [TEXT_TYPE])  # of an Enum the value, whatever its `str()` says
     if is_bare_tuple(result):
         raise BadResult(handler, "returned a tuple; say ctx.json(value, status=...) for a status, or return a list")
     if isinstance(result, (AsyncIterable, Iterator)):

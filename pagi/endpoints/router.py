@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Self, TypeVar
 from pagi.context.context import Context
 from pagi.context.next import Kind
 from pagi.endpoints.decorators import ANY_METHOD, marked_methods
-from pagi.endpoints.endpoint import AnyEndpoint, endpoint_class, is_endpoint
+from pagi.endpoints.endpoint import AnyEndpoint, endpoint_class, is_endpoint, is_without_self
 from pagi.endpoints.place import PathOptions
 from pagi.endpoints.registration import (
     check_stream_methods,
@@ -304,6 +304,24 @@ class Router:
         """From now on nothing may be added."""
         self._is_built = True
 
+    def mark_made_late(self) -> None:
+        """It was made when the app had been built from its class: what its constructor said beside that would never be heard.
+
+        Raises:
+            ConfigError: the constructor registered routes or middleware, or chose a prefix or the like.
+        """
+        blank = type(self).__new__(type(self))
+        names = ("_prefix", "_context_class", "_path_options")
+        said = [name.strip("_") for name in names if getattr(self, name) != getattr(blank, name)]
+        said += ["middleware"] if len(self._middleware) != len(blank._middleware) else []
+        said += ["routes"] if len(self._entries) != len(blank._entries) else []
+        if said:
+            raise ConfigError(
+                f"{type(self).__qualname__} was given as a class, and its constructor says more of {', '.join(said)}, when the app has "
+                f"been built: say it in the class body, or give routers=[...] an instance"
+            )
+        self.mark_built()
+
     def _append(self, entry: "Route | Mount | Included") -> None:
         if self._is_built:
             raise AlreadyBuilt("the app is built already, what is added now would never be served; add it before the first request")
@@ -366,8 +384,9 @@ def _unbound(cls: type[Router]) -> Router:
         namespace=cls.namespace,
         middleware=[late_middleware(cls, layer) for layer in cls.middleware],
     )
-    for _, function, mark in marked_methods(cls):
-        table._append(marked_route(mark, function, [late_middleware(cls, layer) for layer in mark.middleware], owner=cls))  # pyright: ignore[reportPrivateUsage]
+    for name, member, mark in marked_methods(cls):
+        owner = None if is_without_self(member) else cls
+        table._append(marked_route(mark, getattr(cls, name), [late_middleware(cls, layer) for layer in mark.middleware], owner=owner))  # pyright: ignore[reportPrivateUsage]
     return table
 
 

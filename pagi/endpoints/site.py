@@ -56,7 +56,7 @@ class Target:
 class MountPoint:
     """An application under a prefix: plain ASGI, or a pagi app with a site of its own."""
 
-    __slots__ = ("inner", "speaks_sse", "targets")
+    __slots__ = ("_entering", "inner", "speaks_sse", "targets")
 
     def __init__(self, targets: dict[Kind, Target], inner: "Site | None", speaks_sse: bool) -> None:
         self.targets = targets
@@ -64,6 +64,15 @@ class MountPoint:
         """The site of a mounted pagi app: its routes decide the kind."""
         self.speaks_sse = speaks_sse
         """A raw application that carries the marker: Accept decides the kind."""
+        self._entering: dict[Target, Target] = {}
+
+    def entering(self, inner: Target) -> Target:
+        """What enters the mounted app for a target of its own: with the context that one was compiled for, and cancelled like it."""
+        found = self._entering.get(inner)
+        if found is None:
+            outer = self.targets[inner.kind]
+            found = self._entering[inner] = Target(inner.kind, inner.context_class, outer.label, outer.run, inner.serve)
+        return found
 
 
 class Site:
@@ -98,6 +107,8 @@ class Site:
         """From where browsers may open WebSockets, besides the request's own host. In lower case."""
         self.kinds: set[Kind] = set()
         """The kinds of all routes here."""
+        self.contexts_of: dict[Kind, set[type[Context[Any]]]] = {kind: set() for kind in contexts}
+        """Every context class that exchanges of a kind may have here."""
 
     # ---- what contexts ask
 

@@ -36,8 +36,14 @@ HEAD_DELAY_SECONDS = 0.1
 """How long the generator may take for its first event, or its refusal, before the head leaves without either."""
 
 
-def sse_layer(handler: Callable[..., Any], owner: Owner | None, wiring: Wiring, options: RouteOptions) -> Layer:
-    """What runs `handler` for one stream.
+def sse_layer(
+    handler: Callable[..., Any],
+    owner: Owner | None,
+    wiring: Wiring,
+    options: RouteOptions,
+    before: Callable[[Any], object] | None = None,
+) -> Layer:
+    """What runs `handler` for one stream; `before(ctx)` is called when all that it takes is there.
 
     Raises:
         ConfigError: it is neither an async generator nor async, or its signature cannot be satisfied.
@@ -48,7 +54,7 @@ def sse_layer(handler: Callable[..., Any], owner: Owner | None, wiring: Wiring, 
     leaves = [leaf for each in wiring.plans for leaf in each.leaves()]
     if has_open_call(plan):
         # What is open for the call lies around the whole stream, and hears of the exception that ends it.
-        opening = compile_plan(plan, handed_on=True).call
+        opening = compile_plan(plan, handed_on=True, before=before).call
 
         async def inside(ctx: SSEContext[Any]) -> Response:
             life = _begun(handler, options, leaves, ctx)
@@ -63,7 +69,7 @@ def sse_layer(handler: Callable[..., Any], owner: Owner | None, wiring: Wiring, 
                 return await life.ended(error)
 
         return inside
-    call = compile_plan(plan).call
+    call = compile_plan(plan, before=before).call
 
     def layer(ctx: SSEContext[Any]) -> Awaitable[Response]:
         return _run(call, _begun(handler, options, leaves, ctx))

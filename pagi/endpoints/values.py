@@ -1,14 +1,19 @@
 """What msgspec knows of a type, asked at build, and the way from text to it."""
 
+import datetime
+import decimal
 import inspect
+import itertools
+import uuid
 from collections.abc import Callable, Iterator
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar, cast, get_args
 
 import msgspec
 from msgspec import inspect as types
 from typing_extensions import TypeIs
 
 from pagi.endpoints.invalid import Unfit
+from pagi.endpoints.misfits import told_by
 
 Convert = Callable[[Any], Any]
 """From text (or texts, or a mapping of them) to a value. Raises Unfit."""
@@ -28,12 +33,27 @@ _SCALARS = (
     types.LiteralType,
     types.NoneType,
 )
-_COLLECTIONS = (types.ListType, types.SetType, types.FrozenSetType, types.VarTupleType)
+_COLLECTIONS = (types.ListType, types.SetType, types.FrozenSetType, types.VarTupleType, types.TupleType)
+_OF_TYPES: dict[type[Any], type[types.Type]] = {
+    str: types.StrType,
+    int: types.IntType,
+    float: types.FloatType,
+    bool: types.BoolType,
+    decimal.Decimal: types.DecimalType,
+    datetime.datetime: types.DateTimeType,
+    datetime.date: types.DateType,
+    datetime.time: types.TimeType,
+    datetime.timedelta: types.TimeDeltaType,
+    uuid.UUID: types.UUIDType,
+}
 _RECORDS = (types.StructType, types.DataclassType, types.TypedDictType, types.NamedTupleType)
 
 _BOOLEANS = {"true": True, "1": True, "on": True, "yes": True, "false": False, "0": False, "off": False, "no": False}
 
-_TEXT_WAS_GOT = ", got `str`"
+_NOT_FINITE = {"nan", "snan", "inf", "infinity"}
+
+_ANY: tuple[None, ...] = (None,)
+"""One more than a tuple has: msgspec is to say that these are too many."""
 
 
 class UnknownType(TypeError):
@@ -102,7 +122,24 @@ def is_scalar(info: types.Type) -> bool:
 def is_collection(info: types.Type) -> bool:
     """Several texts stand for it: a list, set or tuple of scalars, or None instead."""
     members = [member for member in _members(info) if not isinstance(member, types.NoneType)]
-    return len(members) == 1 and isinstance(members[0], _COLLECTIONS) and is_scalar(members[0].item_type)
+    return len(members) == 1 and isinstance(members[0], _COLLECTIONS) and all(map(is_scalar, _items(members[0])))
+
+
+def _items(collection: types.Type) -> tuple[types.Type, ...]:
+    return collection.item_types if isinstance(collection, types.TupleType) else (cast("types.ListType", collection).item_type,)
+
+
+def takes(info: types.Type, given: type[Any]) -> bool:
+    """A value of class `given` may be one of the type: it names the class, or is an Enum or Literal of such values."""
+    wanted = _OF_TYPES.get(given)
+    for member in _members(info):
+        if wanted is not None and isinstance(member, wanted):
+            return True
+        if isinstance(member, types.LiteralType) and all(isinstance(value, given) for value in member.values):
+            return True
+        if isinstance(member, types.EnumType) and all(isinstance(value.value, given) for value in member.cls):
+            return True
+    return False
 
 
 def record_fields(info: types.Type) -> tuple[types.Field, ...] | None:
@@ -116,29 +153,45 @@ def from_text(annotation: Any, info: types.Type, place: str) -> Convert | None:
     members = _members(info)
     if members[0] == types.StrType() and all(isinstance(member, (types.StrType, types.NoneType)) for member in members):
         return None
-    is_boolean = any(isinstance(member, types.BoolType) for member in members)
-
-    def convert(text: Any) -> Any:
-        try:
-            return msgspec.convert(boolean(text) if is_boolean else text, annotation, strict=False)
-        except msgspec.ValidationError as error:
-            raise Unfit(place, said_of_text(error)) from error
-
-    return convert
+    return _converting(annotation, speller(info), place)
 
 
 def from_texts(annotation: Any, info: types.Type, place: str) -> Convert:
     """What makes the annotated collection of several texts."""
-    collection = next(member for member in _members(info) if isinstance(member, _COLLECTIONS))
-    is_boolean = any(isinstance(member, types.BoolType) for member in _members(collection.item_type))
+    return _converting(annotation, texts_speller(info), place)
 
-    def convert(texts: list[Any]) -> Any:
+
+def _converting(annotation: Any, spelled: Convert | None, place: str) -> Convert:
+    def convert(given: Any) -> Any:
         try:
-            return msgspec.convert([boolean(text) for text in texts] if is_boolean else texts, annotation, strict=False)
+            return msgspec.convert(given if spelled is None else spelled(given), annotation, strict=False)
         except msgspec.ValidationError as error:
-            raise Unfit(place, said_of_text(error)) from error
+            misfit = told_by(error, place, strict=False)
+            raise Unfit(misfit.path, misfit.message) from error
 
     return convert
+
+
+def speller(info: types.Type) -> Convert | None:
+    """What a text goes through before msgspec reads it as a value of this type; None where it goes as it is."""
+    members = _members(info)
+    if any(isinstance(member, types.BoolType) for member in members):
+        return boolean
+    return finite if any(isinstance(member, (types.FloatType, types.DecimalType)) for member in members) else None
+
+
+def texts_speller(info: types.Type) -> Convert | None:
+    """`speller` for a collection: of a list of texts."""
+    collection = next(member for member in _members(info) if isinstance(member, _COLLECTIONS))
+    spellers = [speller(item) for item in _items(collection)]
+    if not any(spellers):
+        return None
+
+    def spelled(texts: list[Any]) -> list[Any]:
+        several = spellers if isinstance(collection, types.TupleType) else itertools.repeat(spellers[0])
+        return [text if spell is None else spell(text) for text, spell in zip(texts, itertools.chain(several, _ANY), strict=False)]
+
+    return spelled
 
 
 def boolean(text: Any) -> Any:
@@ -147,17 +200,17 @@ def boolean(text: Any) -> Any:
     >>> boolean("yes"), boolean("OFF"), boolean("maybe")
     (True, False, 'maybe')
     """
-    return _BOOLEANS.get(text.lower(), text)
+    return _BOOLEANS.get(text.lower(), text) if isinstance(text, str) else text
 
 
-def holds_boolean(info: types.Type) -> bool:
-    """Text for it goes through `boolean` first."""
-    return any(isinstance(member, types.BoolType) for member in _members(info))
+def finite(text: Any) -> Any:
+    """The text of a number. What is none, or endless, becomes a text that says so: JSON has no such numbers, and they pass every limit.
 
-
-def said_of_text(error: msgspec.ValidationError) -> str:
-    """What msgspec said, without the news that text was text."""
-    return str(error).removesuffix(_TEXT_WAS_GOT)
+    >>> finite("1e3"), finite("-Infinity")
+    ('1e3', 'not a number: -Infinity')
+    """
+    is_odd = isinstance(text, str) and text.strip().lstrip("+-").lower() in _NOT_FINITE
+    return f"not a number: {text}" if is_odd else text
 
 
 def show(annotation: Any) -> str:

@@ -10,7 +10,7 @@ from pagi.context.websocket import WebSocketContext
 from pagi.endpoints.binding import BadSignature
 from pagi.endpoints.http import check_first, sent
 from pagi.endpoints.leash import hold
-from pagi.endpoints.rescue import rescued
+from pagi.endpoints.rescue import note_failure, rescued
 from pagi.endpoints.wiring import Owner, Wiring
 from pagi.gateway.annotations import is_async
 from pagi.gateway.reasons import ClientGone
@@ -86,8 +86,7 @@ async def refused(ctx: WebSocketContext[Any], error: Exception, leaves: list[Lea
         if answer is None:
             raise error
         return answer
-    if ctx.failure is None:
-        ctx.failure = error
+    note_failure(ctx, error)
     if ws.is_raw or not isinstance(error, (HTTPException, PeerError)):
         raise error
     await _close_for(ws, error)

@@ -1,34 +1,26 @@
 """A `WebSocketEndpoint` as one session: its hooks compiled, its messages decoded, its end told once."""
 
-import logging
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Annotated, Any, get_args, get_origin
 
-import anyio
 import msgspec
 
-from pagi.context.answering import called
 from pagi.context.next import Layer
 from pagi.context.websocket import WebSocketContext
 from pagi.endpoints.binding import BadSignature
 from pagi.endpoints.endpoint import BadEndpoint, WebSocketEndpoint, endpoint_class
-from pagi.endpoints.generics import substituted, type_arguments
+from pagi.endpoints.generics import definer, substituted, type_arguments
+from pagi.endpoints.hooks import compiled_hook, note_begun, with_last_words
 from pagi.endpoints.values import UnknownType, info_of, show
 from pagi.endpoints.websocket import session_layer
-from pagi.endpoints.wiring import Owner, Wiring
-from pagi.gateway.annotations import is_async, parameters_of
+from pagi.endpoints.wiring import Wiring
+from pagi.gateway.annotations import parameters_of
 from pagi.gateway.reasons import ClientGone
-from pagi.injection.plan import Leaf
-from pagi.injection.source import compile_plan
-from pagi.messages.response import Response
-from pagi.messages.websocket import INTERNAL_ERROR, INVALID_PAYLOAD, BadMessage, Messages, as_bytes, as_json, as_text
+from pagi.injection.source import Compiled
+from pagi.messages.websocket import GOING_AWAY, INTERNAL_ERROR, INVALID_PAYLOAD, BadMessage, Messages, as_bytes, as_json, as_text
 
-log = logging.getLogger("pagi")
-
-LAST_WORDS_SECONDS = 5.0
-"""How long `on_disconnect` may take: nobody waits for it but the shutdown."""
 _NO_CLOSE_FRAME = 1006
-"""The code that says none was ever sent (RFC 6455 section 7.4.1): the handshake was refused."""
+"""The code that says none was ever sent (RFC 6455 section 7.4.1): the handshake was refused, or the client is gone."""
 
 _EXTRAS: dict[str, tuple[str, ...]] = {
     "on_connect": (),
@@ -47,16 +39,28 @@ def websocket_endpoint_layer(endpoint: WebSocketEndpoint | type[WebSocketEndpoin
     Raises:
         ConfigError: a hook is not async, asks for what cannot be given, or disagrees with the encoding.
     """
-    cls = endpoint_class(endpoint)
-    hooks = {name: _compiled(endpoint, name, told, wiring) for name, told in _EXTRAS.items() if hasattr(endpoint, name)}
+    has_last = hasattr(endpoint, "on_disconnect")
+    hooks = {
+        name: compiled_hook(endpoint, name, wiring, told, begins=has_last and name == "on_connect")
+        for name, told in _EXTRAS.items()
+        if hasattr(endpoint, name)
+    }
     if not hooks:
-        raise BadEndpoint(cls, f"defines none of {', '.join(_EXTRAS)}")
-    connect, receive, invalid = hooks.get("on_connect"), hooks.get("on_receive"), hooks.get("on_invalid")
+        raise BadEndpoint(endpoint_class(endpoint), f"defines none of {', '.join(_EXTRAS)}")
+    calls: dict[str, Hook] = {name: hook.call for name, hook in hooks.items()}
+    connect, receive, invalid = calls.get("on_connect"), calls.get("on_receive"), calls.get("on_invalid")
+    if "on_receive" in hooks:
+        _check_ends(endpoint, hooks["on_receive"], wiring)
     decode = _decoder(endpoint, wiring)
 
     async def session(ctx: WebSocketContext[Any]) -> None:
         ws = ctx.websocket
-        await (ctx.accept() if connect is None else connect(ctx))
+        if connect is not None:
+            await connect(ctx)
+        else:
+            if has_last:
+                note_begun(ctx)
+            await ctx.accept()
         if ws.state != "open":
             return
         messages = Messages(ws, ctx.receive, decode)
@@ -74,38 +78,28 @@ def websocket_endpoint_layer(endpoint: WebSocketEndpoint | type[WebSocketEndpoin
                     await receive(ctx, message)
 
     layer = session_layer(session, [leaf for plan in wiring.plans for leaf in plan.leaves()])
-    last = hooks.get("on_disconnect")
-    return layer if last is None else _with_last_words(layer, last)
+    return with_last_words(layer, calls["on_disconnect"], _close) if has_last else layer
 
 
-def _with_last_words(layer: Layer, last: Hook) -> Layer:
-    async def whole(ctx: WebSocketContext[Any]) -> Response:
-        failed = True
-        try:
-            response = await layer(ctx)
-            failed = False
-            return response
-        finally:
-            ws = ctx.websocket
-            code = ws.close_code or (INTERNAL_ERROR if failed else _NO_CLOSE_FRAME)
-            with anyio.CancelScope(shield=True, deadline=anyio.current_time() + LAST_WORDS_SECONDS):
-                try:
-                    await last(ctx, code, ws.close_reason)
-                except ClientGone:
-                    pass  # it tried to send; there is nobody any more
-                except Exception as error:
-                    log.error("on_disconnect of %s failed: %s", called(ctx), error, exc_info=error)
-
-    return whole
+def _check_ends(endpoint: WebSocketEndpoint | type[WebSocketEndpoint], receive: Compiled, wiring: Wiring) -> None:
+    for step in receive.plan.all_steps():
+        if step.maker.is_generator and step.maker.lifetime == "request" and not step.is_cached:
+            raise BadSignature(
+                endpoint.on_receive,
+                wiring.pattern.text,
+                f"{step.maker.name} is not cached, and what it opens for each message would stay open for the whole session; "
+                f"give it scope 'call'",
+            )
 
 
-def _compiled(endpoint: WebSocketEndpoint | type[WebSocketEndpoint], name: str, told: tuple[str, ...], wiring: Wiring) -> Hook:
-    hook: Hook = getattr(endpoint, name)
-    if not is_async(hook):
-        raise BadSignature(hook, wiring.pattern.text, "a hook is an async function")
-    owner = Owner.of(endpoint) if isinstance(endpoint, type) else None
-    extras = {each: Leaf(each, what=f"the {each}") for each in told}
-    return compile_plan(wiring.plan(hook, owner, extras), extras=told, awaited=True).call
+def _close(ctx: WebSocketContext[Any], error: BaseException | None) -> tuple[int, str]:
+    """The code and reason of the close; of one that no frame told, what it stands for."""
+    ws = ctx.websocket
+    if ws.close_code is not None:
+        return ws.close_code, ws.close_reason
+    if isinstance(error, Exception) and not isinstance(error, ClientGone) and ws.state == "open":
+        return INTERNAL_ERROR, ""
+    return (GOING_AWAY if error is not None and ctx.connection.is_closing else _NO_CLOSE_FRAME), ""
 
 
 def _decoder(endpoint: WebSocketEndpoint | type[WebSocketEndpoint], wiring: Wiring) -> Callable[[str | bytes], Any]:
@@ -114,16 +108,18 @@ def _decoder(endpoint: WebSocketEndpoint | type[WebSocketEndpoint], wiring: Wiri
     if encoding not in ("text", "bytes", "json"):
         raise BadEndpoint(endpoint_class(endpoint), f"has encoding {encoding!r}; there are text, bytes and json")
     wanted = _message_type(endpoint)
-    fits = {"text": (str, Any), "bytes": (bytes, Any)}.get(encoding)
+    plain = get_args(wanted)[0] if get_origin(wanted) is Annotated else wanted
+    fits: type[Any] | None = {"text": str, "bytes": bytes}.get(encoding)
     if fits is not None:
-        if wanted not in fits:
+        if plain not in (fits, Any):
             raise BadSignature(
                 endpoint.on_receive,
                 wiring.pattern.text,
-                f"message is annotated {show(wanted)}, but encoding is {encoding!r}; say encoding = 'json', or annotate {fits[0].__name__}",
+                f"message is annotated {show(wanted)}, but encoding is {encoding!r}; say encoding = 'json', or annotate {fits.__name__}",
             )
-        return as_text if encoding == "text" else as_bytes
-    if wanted in (str, bytes):
+        read: Callable[[str | bytes], Any] = as_text if encoding == "text" else as_bytes
+        return read if plain is wanted else _limited(read, wanted)
+    if plain in (str, bytes):
         raise BadSignature(
             endpoint.on_receive,
             wiring.pattern.text,
@@ -138,7 +134,8 @@ def _message_type(endpoint: WebSocketEndpoint | type[WebSocketEndpoint]) -> Any:
     parameter = parameters_of(endpoint.on_receive).get("message")
     if parameter is None or parameter.annotation is parameter.empty:
         return Any
-    return substituted(parameter.annotation, type_arguments(endpoint_class(endpoint)))
+    cls = endpoint_class(endpoint)
+    return substituted(parameter.annotation, type_arguments(cls, definer(cls, endpoint.on_receive)))
 
 
 def _typed(wanted: Any, endpoint: WebSocketEndpoint | type[WebSocketEndpoint], wiring: Wiring) -> Callable[[str | bytes], Any]:
@@ -159,6 +156,18 @@ def _typed(wanted: Any, endpoint: WebSocketEndpoint | type[WebSocketEndpoint], w
             raise BadMessage(f"the message is not JSON: {error}", INVALID_PAYLOAD) from error
 
     return typed
+
+
+def _limited(read: Callable[[str | bytes], Any], wanted: Any) -> Callable[[str | bytes], Any]:
+    """`read`, within the limits that the annotation sets."""
+
+    def limited(message: str | bytes) -> Any:
+        try:
+            return msgspec.convert(read(message), wanted)
+        except msgspec.ValidationError as error:
+            raise InvalidMessage(str(error)) from error
+
+    return limited
 
 
 class InvalidMessage(BadMessage):

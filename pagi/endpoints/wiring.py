@@ -8,7 +8,6 @@ from typing import Any
 from pagi.context.context import Context
 from pagi.context.next import Kind
 from pagi.endpoints.binding import BadSignature, Binder
-from pagi.endpoints.generics import type_arguments
 from pagi.injection.makers import Maker
 from pagi.injection.plan import Leaf, Plan, Planner, Wanted
 from pagi.injection.registry import Registry
@@ -48,8 +47,8 @@ class Wiring:
         Raises:
             ConfigError: it asks for something that cannot be given.
         """
-        types = type_arguments(owner.cls) if owner is not None else None
-        binder = Binder(self.context_class, self._registry, self.pattern, types=types, extras={function: extras} if extras else None)
+        cls = owner.cls if owner is not None else None
+        binder = Binder(self.context_class, self._registry, self.pattern, owner=cls, told=(function, extras) if extras else None)
         given: dict[str, Wanted] = {}
         if owner is not None:
             first = next(iter(inspect.signature(function).parameters), None)

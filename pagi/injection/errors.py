@@ -49,6 +49,10 @@ class NotResolvable(ConfigError):
         super().__init__(f"ctx.resolve cannot make {wanted}: there is {there}; add a provider for it to App(providers=[...])")
 
 
+class NotResolvableHere(ConfigError):
+    """`ctx.resolve` was asked for something that asks itself for what is not there: of another kind, of a path, of a call."""
+
+
 class NoAppScope(AppError):
     """A value that lives as long as the application is asked for, and the application was never started."""
 

@@ -52,7 +52,8 @@ class Opened:
         except StopAsyncIteration:
             return
         except BaseException as raised:
-            if raised is error:
+            # A StopIteration of the block leaves a generator as the cause of a RuntimeError.
+            if raised is error or (isinstance(error, (StopIteration, StopAsyncIteration)) and raised.__cause__ is error):
                 return
             raise
         await self._abort()

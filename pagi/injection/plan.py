@@ -1,6 +1,6 @@
 """What has to be made for a call, in which order, and whether it may be: circles and lifetimes are judged here, at build."""
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from inspect import Parameter
 from typing import Any, TypeAlias
@@ -37,8 +37,11 @@ class Wanted:
 Choice: TypeAlias = Leaf | Wanted | None
 """Where an argument comes from; None: it is left out, and its default holds."""
 
-Classify: TypeAlias = Callable[[Callable[..., Any], Parameter], Choice]
-"""Decides for a parameter of a function. Raises a ConfigError where nothing fits."""
+Classify: TypeAlias = Callable[[Callable[..., Any], Parameter, Maker | None], Choice]
+"""Decides for a parameter of a function, which the maker stands for; None: it is the planned function itself.
+
+Raises a ConfigError where nothing fits.
+"""
 
 
 @dataclass(slots=True)
@@ -66,19 +69,23 @@ class Plan:
     function: Callable[..., Any]
     arguments: list[Argument]
     steps: list[Step]
-    """What is made at most once for the call, each after what it needs itself."""
+    """What is made for the call, each after what it needs itself. What is made anew for each that asks stands there only
+    where the function itself does."""
+
+    def all_steps(self) -> Iterator[Step]:
+        """Every step, with those that only other steps ask for; each after what it needs."""
+        for step in self.steps:
+            yield from _with_own(step)
 
     def leaves(self) -> list[Leaf]:
         """Every argument that the client sent, in the order in which they are read."""
-        found: list[Leaf] = []
-        for step in self.steps:
-            _collect(step.arguments, found)
-        _collect(self.arguments, found)
-        return [leaf for leaf in found if leaf.misfit is not None]
+        arguments = [argument for step in self.all_steps() for argument in step.arguments] + self.arguments
+        leaves = [argument.source for argument in arguments if isinstance(argument.source, Leaf)]
+        return [leaf for leaf in leaves if leaf.misfit is not None]
 
     def makers(self) -> list[Maker]:
         """Everything that is made for it, directly or not."""
-        return [step.maker for step in self.steps]
+        return [step.maker for step in self.all_steps()]
 
 
 class Planner:
@@ -128,7 +135,7 @@ class _Drawing:
         by_name = parameters_by_name(function)
         drawn: list[Argument] = []
         for parameter in parameters_of(function).values():
-            choice = given.get(parameter.name) or self._classify(function, parameter)
+            choice = given.get(parameter.name) or self._classify(function, parameter, way[-1] if way else None)
             if choice is None:
                 by_name = True  # what comes after it must say its name
                 continue
@@ -155,13 +162,13 @@ class _Drawing:
             step.arguments = self.arguments(maker.function, maker.lifetime, (*way, maker), maker.name, {})
         if is_cached:
             self._known[maker.key] = step
-            self.steps.append(step)
+        if is_cached or not way:
+            self.steps.append(step)  # in the order of the signature: a guard that is not cached keeps its place among the others
         return step
 
 
-def _collect(arguments: list[Argument], found: list[Leaf]) -> None:
-    for argument in arguments:
-        if isinstance(argument.source, Leaf):
-            found.append(argument.source)
-        elif not argument.source.is_cached:
-            _collect(argument.source.arguments, found)
+def _with_own(step: Step) -> Iterator[Step]:
+    for argument in step.arguments:
+        if isinstance(argument.source, Step) and not argument.source.is_cached:
+            yield from _with_own(argument.source)
+    yield step

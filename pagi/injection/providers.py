@@ -21,9 +21,7 @@ class Provider(Generic[T]):
 
     __slots__ = ("function", "lifetime", "provides", "thread")
 
-    def __init__(
-        self, function: Callable[..., Any], *, lifetime: Lifetime = "request", provides: type[T] | None = None, thread: bool = False
-    ) -> None:
+    def __init__(self, function: Callable[..., Any], *, lifetime: Lifetime = "request", provides: Any = None, thread: bool = False) -> None:
         if not callable(function):
             raise ConfigError(f"a provider is a function or a class, got {function!r}")
         if lifetime not in LIFETIMES:
@@ -61,28 +59,24 @@ class _Decorator(Protocol):
 
 @overload
 def provider(
-    function: Callable[..., AsyncIterator[T]], /, *, scope: Lifetime = ..., provides: type[Any] | None = ..., thread: bool = ...
+    function: Callable[..., AsyncIterator[T]], /, *, scope: Lifetime = ..., provides: Any = ..., thread: bool = ...
 ) -> Provider[T]: ...
+@overload
+def provider(function: Callable[..., Iterator[T]], /, *, scope: Lifetime = ..., provides: Any = ..., thread: bool = ...) -> Provider[T]: ...
 @overload
 def provider(
-    function: Callable[..., Iterator[T]], /, *, scope: Lifetime = ..., provides: type[Any] | None = ..., thread: bool = ...
+    function: Callable[..., Awaitable[T]], /, *, scope: Lifetime = ..., provides: Any = ..., thread: bool = ...
 ) -> Provider[T]: ...
 @overload
-def provider(
-    function: Callable[..., Awaitable[T]], /, *, scope: Lifetime = ..., provides: type[Any] | None = ..., thread: bool = ...
-) -> Provider[T]: ...
+def provider(function: Callable[..., T], /, *, scope: Lifetime = ..., provides: Any = ..., thread: bool = ...) -> Provider[T]: ...
 @overload
-def provider(
-    function: Callable[..., T], /, *, scope: Lifetime = ..., provides: type[Any] | None = ..., thread: bool = ...
-) -> Provider[T]: ...
-@overload
-def provider(*, scope: Lifetime = ..., provides: type[Any] | None = ..., thread: bool = ...) -> _Decorator: ...
+def provider(*, scope: Lifetime = ..., provides: Any = ..., thread: bool = ...) -> _Decorator: ...
 def provider(
     function: Callable[..., Any] | None = None,
     /,
     *,
     scope: Lifetime = "request",
-    provides: type[Any] | None = None,
+    provides: Any = None,
     thread: bool = False,
 ) -> Any:
     """Makes a provider of a function or a class, found by what it returns (or by `provides`), or used through `Depends`.

@@ -6,10 +6,10 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from pagi.http.errors import ConfigError
-from pagi.injection.errors import DuplicateProvider
+from pagi.injection.errors import BadProvider, DuplicateProvider
 from pagi.injection.makers import Maker, key_of, provided_type
 from pagi.injection.plan import Step
-from pagi.injection.providers import Provider
+from pagi.injection.providers import Provider, is_provider
 
 
 class Use:
@@ -55,7 +55,7 @@ class Registry:
     def _register(self, thing: "Provider[Any] | type[Any] | Callable[..., Any]") -> None:
         if not callable(thing):
             raise ConfigError(f"providers are functions, classes or what @provider gives; got {thing!r}")
-        maker = Maker.of(thing)
+        maker = Maker.of(thing, self)
         provided = key_of(provided_type(thing))
         known = self._by_type.get(provided)
         if known is not None:
@@ -73,18 +73,28 @@ class Registry:
             known = self._known(key)
             if replaced is not None:
                 # A class stands for itself, so that the override of a type finds a place even where nothing provides it.
-                return _replaced(known or Maker(form if callable(form) else object), replaced)
+                return _replaced(known or Maker(form if callable(form) else object, home=self), replaced)
             if known is not None:
                 by_function = self._override(known.key)
                 return known if by_function is None else _replaced(known, by_function)
         return None
 
     def by_function(self, thing: "Provider[Any] | Callable[..., Any]") -> Maker:
-        """What `Depends(thing)` stands for. Known or not, the same function is the same value."""
+        """What `Depends(thing)` stands for. Known or not, the same function is the same value.
+
+        Raises:
+            BadProvider: it was seen as a plain function before, or with another scope.
+        """
         key = key_of(thing)
         maker = self._function(key)
         if maker is None:
-            maker = self._by_function[key] = Maker.of(thing)
+            maker = self._by_function[key] = Maker.of(thing, self)
+        elif is_provider(thing) and (thing.lifetime, thing.thread) != (maker.lifetime, maker.thread):
+            raise BadProvider(
+                thing.function,
+                f"has scope {thing.lifetime!r}, and is used as a function of scope {maker.lifetime!r} elsewhere; "
+                f"give Depends(...) the provider everywhere",
+            )
         replaced = self._override(key)
         if replaced is not None:
             return _replaced(maker, replaced)
@@ -94,6 +104,13 @@ class Registry:
     def makers(self) -> list[Maker]:
         """What was registered here, replaced where it is replaced."""
         return [maker for maker in (self.by_type(form) for form in self._by_type) if maker is not None]
+
+    def found(self) -> Iterator[tuple[Hashable, Maker]]:
+        """Everything that can be asked for by type, with what makes it: what is provided around, too."""
+        for form, _ in self._types():
+            maker = self.by_type(form)
+            if maker is not None:
+                yield form, maker
 
     def types(self) -> list[str]:
         """The names of what can be asked for by type."""

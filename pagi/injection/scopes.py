@@ -2,8 +2,8 @@
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import AsyncExitStack
 from functools import partial
+from inspect import isclass
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -57,7 +57,7 @@ async def enter_request(ctx: Exchange, function: Callable[..., Any], generator: 
     return value
 
 
-async def in_worker(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+async def in_worker(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
     """What a function that blocks gives, called in a worker thread."""
     return await anyio.to_thread.run_sync(partial(function, *args, **kwargs))
 
@@ -67,51 +67,82 @@ async def close_request(exits: list[Opened], error: BaseException | None, outcom
 
     Nothing of it can reach the client any more: what fails is logged, and the rest is still closed.
     """
-    while exits:
-        try:
-            await exits.pop().close(error, outcome)
-        except Exception as failure:
-            log.error("cleanup after %s failed: %s", where, failure, exc_info=failure)
+    try:
+        while exits:
+            try:
+                await exits.pop().close(error, outcome)
+            except Exception as failure:
+                log.error("cleanup after %s failed: %s", where, failure, exc_info=failure)
+    finally:
+        if exits:  # cancelled: what does not wait for anything is still done
+            await close_request(exits, error, outcome, where)
 
 
 # ---- one run of an application
 
 
 class AppScope:
-    """The values that live as long as a run of the application. Entered and left by one task, since generators must not cross tasks."""
+    """The values that live as long as a run of the application. Entered and left by one task, since generators must not cross tasks.
+
+    What ends the run is no concern of a provider: each goes on after its `yield` as if nothing had happened elsewhere, so that
+    a pool is closed also where another one failed to open, or to close.
+    """
 
     def __init__(self, steps: Iterable[Step], state: Mapping[str, Any]) -> None:
         self.values: dict[Any, Any] = {}
         self._steps = list(steps)
         self._state = state
-        self._stack = AsyncExitStack()
+        self._opened: list[Opened] = []
 
     async def __aenter__(self) -> Self:
-        async with AsyncExitStack() as stack:
+        try:
             for step in self._steps:
                 if step.maker.key not in self.values:
-                    self.values[step.maker.key] = await self._make(step, stack)
-            self._stack = stack.pop_all()
+                    self.values[step.maker.key] = await self._make(step)
+        except BaseException:
+            for failure in await self._close():
+                log.error("cleanup after a failed start failed too: %s", failure, exc_info=failure)
+            raise
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        await self._stack.__aexit__(kind, error, trace)
+        failures = await self._close()
+        if len(failures) == 1:
+            raise failures[0]
+        if failures:
+            raise ExceptionGroup("several providers failed to close", failures)
 
-    async def _make(self, step: Step, stack: AsyncExitStack) -> Any:
+    async def _close(self) -> list[Exception]:
+        failures: list[Exception] = []
+        try:
+            while self._opened:
+                try:
+                    await self._opened.pop().close(None, None)
+                except Exception as failure:
+                    failures.append(failure)
+        finally:
+            if self._opened:  # cancelled: what does not wait for anything is still done
+                await self._close()
+        return failures
+
+    async def _make(self, step: Step) -> Any:
         maker = step.maker
-        arguments = {argument.name: await self._value(argument.source, stack) for argument in step.arguments}
+        arguments = {argument.name: await self._value(argument.source) for argument in step.arguments}
         if maker.how == "value":
             return maker.value
         if maker.is_generator:
-            return await stack.enter_async_context(Opened(maker.function, maker.function(**arguments), thread=maker.thread))
+            opened = Opened(maker.function, maker.function(**arguments), thread=maker.thread)
+            value = await opened.open()
+            self._opened.append(opened)
+            return value
         if maker.thread:
             return await in_worker(maker.function, **arguments)
         value = maker.function(**arguments)
-        return await value if hasattr(value, "__await__") and maker.how != "plain" else value
+        return await value if hasattr(value, "__await__") and not isclass(maker.function) else value
 
-    async def _value(self, source: Leaf | Step, stack: AsyncExitStack) -> Any:
+    async def _value(self, source: Leaf | Step) -> Any:
         if isinstance(source, Leaf):
             return self._state  # the only thing that is there before any exchange
         if source.is_cached and source.maker.how != "value":
             return self.values[source.maker.key]
-        return await self._make(source, stack)
+        return await self._make(source)

@@ -30,38 +30,55 @@ class Compiled:
 
 
 def compile_plan(
-    plan: Plan, *, extras: Sequence[str] = (), awaited: bool = False, threaded: Callable[..., Any] | None = None, handed_on: bool = False
+    plan: Plan,
+    *,
+    extras: Sequence[str] = (),
+    awaited: bool = False,
+    threaded: Callable[..., Any] | None = None,
+    handed_on: bool = False,
+    before: Callable[[Any], object] | None = None,
 ) -> Compiled:
     """Writes the function `call(ctx, *extras)`.
 
     `awaited`: the planned function is async, and the result is what it gives in the end. `threaded(function, ...)` calls a plain
     function in a worker thread. With `handed_on` the function takes `use` as its last argument, and awaits `use(result)` while
-    everything of scope `call` is still open.
+    everything of scope `call` is still open. `before(ctx)` is called when all arguments are there, just before the call.
     """
-    if not (plan.steps or extras or threaded or handed_on) and [(each.source, each.is_positional) for each in plan.arguments] == [
+    if not (plan.steps or extras or threaded or handed_on or before) and [(each.source, each.is_positional) for each in plan.arguments] == [
         (plan.arguments[0].source if plan.arguments else None, True)
     ]:
         only = plan.arguments[0].source
         if isinstance(only, Leaf) and only.template == "ctx":
             return Compiled(plan.function, False, plan)  # it takes the context and nothing else, as many do
-    writer = _Writer(plan, extras, awaited=awaited, threaded=threaded, handed_on=handed_on)
+    writer = _Writer(plan, extras, awaited=awaited, threaded=threaded, handed_on=handed_on, before=before)
     return Compiled(writer.function(), writer.is_async, plan)
 
 
 class _Writer:
     """The text of one function while it is written."""
 
-    def __init__(self, plan: Plan, extras: Sequence[str], *, awaited: bool, threaded: Callable[..., Any] | None, handed_on: bool) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        extras: Sequence[str],
+        *,
+        awaited: bool,
+        threaded: Callable[..., Any] | None,
+        handed_on: bool,
+        before: Callable[[Any], object] | None,
+    ) -> None:
         self._plan = plan
         self._extras = extras
         self._awaited = awaited
         self._threaded = threaded
         self._handed_on = handed_on
+        self._before = before
         self._lines: list[str] = []
         self._depth = 1
         self._names = itertools.count(1)
         self._namespace: dict[str, Any] = {"MISSING": object()}
         self._places: dict[int, str] = {}
+        self._needs_app = self._needs_made = False
         self._waits = False
         """Something before the call itself has to be awaited."""
 
@@ -72,8 +89,11 @@ class _Writer:
     def function(self) -> Callable[..., Any]:
         """The function."""
         for step in self._plan.steps:
-            self._step(step)
-        call = self._call(self._plan.function, self._plan.arguments)
+            if not _is_there(step):
+                self._step(step)
+        call = self._call(self._plan.function, self._plan.arguments, self._threaded)
+        if self._before is not None:
+            self._write(f"{self._coin(self._before)}(ctx)")
         if self._handed_on:
             self._waits = True
             self._write(f"return await use({call})")
@@ -85,109 +105,84 @@ class _Writer:
             self._write(f"return await {call}" if self._awaited and self._waits else f"return {call}")
         parameters = ", ".join(["ctx", *self._extras, *(["use"] if self._handed_on else [])])
         text = "\n".join([f"{'async ' if self._waits else ''}def call({parameters}):", *self._header(), *self._lines, ""])
-        return _made(text, self._namespace)
+        return _written(text, self._namespace)
 
     def _header(self) -> list[str]:
         """What is looked up once, if any step needs it."""
         header: list[str] = []
-        if any(step.maker.lifetime == "app" and step.maker.how != "value" for step in self._all_steps()):
+        if self._needs_app:
             header.append(f"    app = {self._coin(app_values)}(ctx)")
-        if any(step.maker.lifetime == "request" and step.is_cached for step in self._plan.steps):
+        if self._needs_made:
             header.append("    made = ctx.made")
             header.append("    if made is None: made = ctx.made = {}")
         return header
-
-    def _all_steps(self) -> list[Step]:
-        found: list[Step] = list(self._plan.steps)
-
-        def look(arguments: list[Argument]) -> None:
-            for argument in arguments:
-                if isinstance(argument.source, Step) and not argument.source.is_cached:
-                    found.append(argument.source)
-                    look(argument.source.arguments)
-
-        for step in self._plan.steps:
-            look(step.arguments)
-        look(self._plan.arguments)
-        return found
 
     # ---- steps
 
     def _step(self, step: Step) -> str:
         """Writes what makes one value, and gives the name it then has."""
-        maker = step.maker
-        if maker.how == "value":
-            place = self._coin(maker.value)
-        elif maker.lifetime == "app":
-            place = self._name()
-            self._write(f"{place} = app[{self._coin(maker.key)}]")
-        elif maker.lifetime == "request" and step.is_cached:
-            place = self._name()
+        maker, place = step.maker, self._name()
+        if maker.lifetime == "request" and step.is_cached:
+            self._needs_made = True
             key = self._coin(maker.key)
             self._write(f"{place} = made.get({key}, MISSING)")
             self._write(f"if {place} is MISSING:")
             with self._indented():
-                self._make(step, f"{place} = made[{key}] =")
+                self._make(step, place)
+                self._write(f"made[{key}] = {place}")
         else:
-            place = self._name()
-            self._make(step, f"{place} =")
+            self._make(step, place)
         self._places[id(step)] = place
         return place
 
-    def _make(self, step: Step, assigned: str) -> None:
+    def _make(self, step: Step, place: str) -> None:
         maker = step.maker
-        if maker.is_generator:
-            generator = self._call(maker.function, step.arguments)
+        in_thread = maker.thread and not maker.is_generator
+        call = self._call(maker.function, step.arguments, in_worker if in_thread else None)
+        if maker.is_generator and maker.lifetime == "call":
             self._waits = True
-            if maker.lifetime == "call":
-                opened = f"{self._coin(Opened)}({self._coin(maker.function)}, {generator}, thread={maker.thread})"
-                # Everything after it stands inside: it is closed when the call is over.
-                self._write(f"async with {opened} as {assigned.partition(' ')[0]}:")
-                self._depth += 1
-            else:
-                entered = f"{self._coin(enter_request)}(ctx, {self._coin(maker.function)}, {generator}, {maker.thread})"
-                self._write(f"{assigned} await {entered}")
-        elif maker.thread:
+            # Everything after it stands inside: it is closed when the call is over.
+            self._write(f"async with {self._coin(Opened)}({self._coin(maker.function)}, {call}, thread={maker.thread}) as {place}:")
+            self._depth += 1
+        elif maker.is_generator:
             self._waits = True
-            arguments = self._arguments(step.arguments)
-            self._write(f"{assigned} await {self._coin(in_worker)}({', '.join([self._coin(maker.function), *arguments])})")
-        elif maker.how == "async":
-            call = self._call(maker.function, step.arguments)
+            entered = f"{self._coin(enter_request)}(ctx, {self._coin(maker.function)}, {call}, {maker.thread})"
+            self._write(f"{place} = await {entered}")
+        elif maker.how == "async" or maker.thread:
             self._waits = True
-            self._write(f"{assigned} await {call}")
+            self._write(f"{place} = await {call}")
         else:
-            self._write(f"{assigned} {self._call(maker.function, step.arguments)}")
+            self._write(f"{place} = {call}")
             if not inspect.isclass(maker.function):
                 # A plain function may still give something to await: a lambda around a coroutine does.
-                place = assigned.partition(" ")[0]
                 self._waits = True
-                self._write(f"if hasattr({place}, '__await__'):")
-                with self._indented():
-                    self._write(f"{assigned} await {place}")
+                self._write(f"if hasattr({place}, '__await__'): {place} = await {place}")
 
     # ---- expressions
 
-    def _call(self, function: Callable[..., Any], arguments: list[Argument]) -> str:
-        written = self._arguments(arguments)
-        coined = self._coin(function)
-        if self._threaded is not None and function is self._plan.function:
-            return f"{self._coin(self._threaded)}({', '.join([coined, *written])})"
-        return f"{coined}({', '.join(written)})"
+    def _call(self, function: Callable[..., Any], arguments: list[Argument], worker: Callable[..., Any] | None = None) -> str:
+        values = {argument.name: self._made(argument.source) for argument in arguments if isinstance(argument.source, Step)}
+        # What the client sent is judged after everything was made: a dependency may refuse before anybody looks at it.
+        values |= {argument.name: self._read(argument.source) for argument in arguments if isinstance(argument.source, Leaf)}
+        written = [values[each.name] if each.is_positional else f"{each.name}={values[each.name]}" for each in arguments]
+        if worker is not None:
+            return f"{self._coin(worker)}({', '.join([self._coin(function), *written])})"
+        return f"{self._coin(function)}({', '.join(written)})"
 
-    def _arguments(self, arguments: list[Argument]) -> list[str]:
-        written: list[str] = []
-        for argument in arguments:
-            value = self._value(argument.source)
-            written.append(value if argument.is_positional else f"{argument.name}={value}")
-        return written
+    def _made(self, step: Step) -> str:
+        if step.maker.how == "value":
+            return self._coin(step.maker.value)
+        if step.maker.lifetime == "app":
+            self._needs_app = True
+            return f"app[{self._coin(step.maker.key)}]"
+        return self._places.get(id(step)) or self._step(step)
 
-    def _value(self, source: Leaf | Step) -> str:
-        if isinstance(source, Step):
-            return self._step(source) if not source.is_cached else self._places[id(source)]
-        expression = source.template.format(self._coin(source.value)) if "{0}" in source.template else source.template
-        if not expression.startswith("await "):
+    def _read(self, leaf: Leaf) -> str:
+        expression = leaf.template.format(self._coin(leaf.value)) if "{0}" in leaf.template else leaf.template
+        is_awaited = expression.startswith("await ")
+        if not is_awaited and (self._before is None or leaf.misfit is None):
             return expression
-        self._waits = True
+        self._waits |= is_awaited
         place = self._name()
         self._write(f"{place} = {expression}")
         return place
@@ -212,7 +207,12 @@ class _Writer:
         self._depth -= 1
 
 
-def _made(text: str, namespace: dict[str, Any]) -> Callable[..., Any]:
+def _is_there(step: Step) -> bool:
+    """It need not be made any more when the call comes."""
+    return step.maker.lifetime == "app" or step.maker.how == "value"
+
+
+def _written(text: str, namespace: dict[str, Any]) -> Callable[..., Any]:
     filename = f"<pagi plan {next(_numbers)}>"
     # Without a modification time, `linecache` never looks for a file of that name.
     linecache.cache[filename] = (len(text), None, text.splitlines(keepends=True), filename)

@@ -163,6 +163,8 @@ class WithBody(Opening):
         data = await self._body.read()
         try:
             return _decode_json(data)
+        except RecursionError:
+            raise BadBody("the body is not JSON that can be read: it is nested too deeply") from None
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise BadBody(f"the body is not JSON: {error}") from error
 

@@ -328,5 +328,7 @@ def as_json(message: str | bytes) -> Any:
     """
     try:
         return _decode_json(message)
+    except RecursionError:
+        raise BadMessage("the message is nested too deeply", INVALID_PAYLOAD) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BadMessage(f"the message is not JSON: {error}", INVALID_PAYLOAD) from error

@@ -1,12 +1,14 @@
 """Results: what a handler returns, and the answer it becomes."""
 
 import asyncio
+import collections
 import dataclasses
 import datetime
 import enum
 import threading
+import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Any
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 import pytest
@@ -28,6 +30,10 @@ class Pair:
 
 class Color(enum.StrEnum):
     RED = "red"
+
+
+class Level(enum.IntEnum):
+    LOW = 1
 
 
 async def answer(handler: Callable[..., Any]) -> Answer:
@@ -175,3 +181,92 @@ def test_the_threads_of_an_app_are_its_own_on_every_loop() -> None:
     app.get("/")(lambda: "x")
     for _ in range(2):
         assert asyncio.run(Recorder(app).get("/")).text == "x"
+
+
+class Named(NamedTuple):
+    a: int
+    b: int
+
+
+class Shade(str, enum.Enum):  # noqa: UP042 -- the older spelling, whose str() is no value
+    DARK = "dark"
+
+
+@pytest.mark.parametrize(
+    ("value", "body"),
+    [
+        ({1, 2}, b"[1,2]"),
+        (frozenset({1}), b"[1]"),
+        (uuid.UUID(int=5), b'"00000000-0000-0000-0000-000000000005"'),
+        (datetime.timedelta(seconds=5), b'"PT5S"'),
+        (Level.LOW, b"1"),
+        (1.5, b"1.5"),
+        (Named(1, 2), b"[1,2]"),
+        (collections.Counter("a"), b'{"a":1}'),
+    ],
+    ids=repr,
+)
+async def test_everything_that_json_can_say_is_json(value: Any, body: bytes) -> None:
+    async def handler() -> Any:
+        return value
+
+    got = await answer(handler)
+    assert (got.body, got.headers["content-type"]) == (body, JSON_TYPE)
+
+
+async def test_text_is_what_a_text_enum_holds() -> None:
+    async def handler() -> Shade:
+        return Shade.DARK
+
+    assert ((got := await answer(handler)).body, got.headers["content-type"]) == (b"dark", TEXT)
+
+
+async def test_null_is_for_a_result_that_may_be_none_itself() -> None:
+    async def within() -> list[None]:
+        return None  # type: ignore[return-value]  # pyright: ignore[reportReturnType]
+
+    async def annotated() -> Annotated[Point | None, "a note"]:
+        return None
+
+    async def anything() -> Any:
+        return None
+
+    async def unsaid():  # type: ignore[no-untyped-def]
+        return None
+
+    assert (await answer(annotated)).body == b"null"
+    for handler in (within, anything, unsaid):
+        assert (await answer(handler)).status == 500
+
+
+async def test_the_annotation_may_keep_the_type_of_a_response() -> None:
+    async def handler() -> JSON[Point]:
+        return JSON(Point(1), status=201)
+
+    assert ((got := await answer(handler)).status, got.body) == (201, b'{"x":1}')
+
+
+@pytest.mark.parametrize("value", [object(), range(3), {1: object()}, JSON, "\ud800"], ids=repr)
+async def test_what_cannot_be_an_answer_is_an_error(value: Any) -> None:
+    async def handler() -> Any:
+        return value
+
+    assert (await answer(handler)).status == 500
+
+
+async def test_a_plain_iterator_is_stepped_in_a_worker_thread() -> None:
+    def lines() -> Iterator[str]:
+        yield str(threading.current_thread() is threading.main_thread())
+
+    async def gives() -> Iterator[str]:
+        return lines()
+
+    assert (await answer(lines)).text == "False"
+    assert (await answer(gives)).text == "False"
+
+
+async def test_a_plain_iterator_of_values_is_refused_too() -> None:
+    def values() -> Iterator[Any]:
+        yield 5
+
+    assert (await answer(values)).status == 500
