@@ -35,7 +35,7 @@ from pagi.injection.registry import Overrides, Registry
 from pagi.messages.problems import HTTPException
 from pagi.messages.response import Redirect, Response
 from pagi.middleware.chain import fuse
-from pagi.middleware.kinds import ContextClasses, UnguardedRoute, kinds_of
+from pagi.middleware.kinds import ContextClasses, UnguardedRoute, kinds_of, named
 from pagi.routing.patterns import Pattern
 from pagi.routing.prefixes import check_reachable
 from pagi.routing.table import Leaf
@@ -107,12 +107,26 @@ class _Builder:
         contexts = _with_own(contexts, router.own_context_class)
         for entry in router.entries:
             if isinstance(entry, Included):
+                self.check_included(entry.router)
                 inside = place.below(entry.prefix).inside(entry.router.full_prefix, entry.router.path_options, entry.namespace)
                 self.take(entry.router, inside, layers, contexts)
             elif isinstance(entry, Route):
                 self.route(entry, place, layers, contexts)
             else:
                 self.mount(entry, place, layers)
+
+    def check_included(self, router: Router) -> None:
+        """An app that is included gives its routes, and nothing else that it has.
+
+        Raises:
+            ConfigError: it has more.
+        """
+        own = self.parts.parts_of(router)
+        if own is not None and (own.providers or own.exception_handlers or own.overrides or not router.is_enterable):
+            raise ConfigError(
+                f"{router!r} is an App with providers, exception handlers, rewrites or ASGI middleware of its own, which would be lost "
+                f"where it is included; mount it instead: app.mount({router.full_prefix!r}, ...)"
+            )
 
     def route(self, route: Route, place: Place, owner: tuple[Middleware, ...], around: ContextClasses) -> None:
         """One handler. `around` are the context classes of its router."""
@@ -145,8 +159,12 @@ class _Builder:
                 path=whole.text,
                 name=name,
                 handler=name_of(route.handler),
-                middleware=tuple(name_of(layer) for layer in layers),
-                dependencies=tuple(dict.fromkeys(maker.name for plan in wiring.plans for maker in plan.makers())),
+                middleware=_names(layers),
+                dependencies=tuple(
+                    dict.fromkeys(
+                        maker.name for plan in wiring.plans for maker in plan.makers() if maker.function not in (route.handler, route.owner)
+                    )
+                ),
             )
         )
 
@@ -213,11 +231,13 @@ class _Builder:
 
     def describe_mount(self, mount: Mount, path: str, layers: Sequence[Middleware], inner: Site | None) -> None:
         """The rows of a mount: all routes of a pagi app, one for any other."""
-        around = tuple(name_of(layer) for layer in layers)
+        around = _names(layers)
         if inner is not None:
             self.site.routes += [replace(row, middleware=(*around, *row.middleware)) for row in inner.routes]
             return
         app = name_of(mount.app)
+        if app.endswith(".__call__"):
+            app = f"{type(mount.app).__module__}.{type(mount.app).__qualname__}"
         self.site.routes.append(
             RouteInfo(kind="mount", methods=(), path=path, name=mount.name, handler=app, middleware=around, dependencies=())
         )
@@ -282,6 +302,11 @@ class _Builder:
     def serving(self, layers: Sequence[Middleware], kind: Kind, contexts: ContextClasses | None = None) -> list[Middleware]:
         """The layers that serve `kind`: where no route is, none can be missed."""
         return [middleware for middleware in layers if kind in kinds_of(middleware, contexts or self.site.contexts)]
+
+
+def _names(layers: Sequence[Middleware]) -> tuple[str, ...]:
+    """How people read what stands around a handler: an instance by its class."""
+    return tuple(named(layer).replace(".__call__", "") for layer in layers)
 
 
 def _with_own(contexts: ContextClasses, own: type[Context[Any]] | None, of: Kind | None = None) -> ContextClasses:

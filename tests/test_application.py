@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, TypedDict
 
 import pytest
@@ -20,7 +21,9 @@ from pagi import (
     SSEContext,
     SSEEndpoint,
     WebSocketContext,
+    only,
 )
+from pagi.apps import StaticFiles
 from pagi.endpoints.router import AlreadyBuilt
 from pagi.gateway.marker import is_pagi
 from pagi.gateway.types import Message, Receive, Scope, Send
@@ -410,3 +413,43 @@ async def test_an_endpoint_is_an_application_at_its_root() -> None:
     async with TestClient(Ping.as_app()) as alone, TestClient(app) as mounted:
         assert (await alone.get("/")).text == (await mounted.get("/inner")).text == "pong"
         assert (await alone.post("/")).status == 405
+
+
+async def nothing() -> None: ...
+
+
+class Clock: ...
+
+
+@pytest.mark.parametrize(
+    "inner",
+    [
+        App(providers=[Clock]),
+        App(exception_handlers={404: lambda ctx, error: Response()}),
+        App(rewrites=[lambda scope: None]),
+        App(asgi_middleware=[lambda app: app]),
+    ],
+)
+def test_an_app_that_has_more_than_routes_is_mounted_and_not_included(inner: App) -> None:
+    with pytest.raises(ConfigError, match="mount it instead"):
+        App(routers=[inner]).build()
+
+
+def test_an_app_of_routes_alone_may_be_included() -> None:
+    inner = App("/inner")
+    inner.get("/")(nothing)
+    App(routers=[inner]).build()
+
+
+def test_routes_are_described_by_what_their_author_wrote() -> None:
+    class Slow:
+        async def __call__(self, ctx: HTTPContext, next: Next) -> Response:
+            return await next()
+
+    app = App(middleware=[only(HTTPContext, Slow())])
+    app.add("/ping", Ping)
+    app.mount("/files", StaticFiles(Path(__file__).parent))
+    row, mount = app.routes
+    assert [name.rpartition(".")[2] for name in row.middleware] == ["Slow)"]
+    assert (row.handler, row.dependencies) == (f"{__name__}.Ping.get", ())
+    assert (mount.kind, mount.handler) == ("mount", "pagi.apps.static_files.StaticFiles")
