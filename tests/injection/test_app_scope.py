@@ -12,6 +12,7 @@ from starlette.routing import Mount
 
 from pagi import App, ConfigError, Context, Depends, HTTPContext, Next, Provider, Response, Router, State, get, provider
 from pagi.gateway.types import Scope
+from pagi.injection.scopes import AppScope
 from pagi.testing import StartupFailed, TestClient
 from tests.endpoints.asking import served
 from tests.recorder import Recorder
@@ -395,3 +396,25 @@ async def test_the_values_stand_in_the_state_of_every_exchange() -> None:
         await client.get("/")
     assert seen[0]["state"] is not seen[1]["state"]
     assert seen[0]["state"]["pagi.app_scope"] is seen[1]["state"]["pagi.app_scope"]
+
+
+async def test_a_cancelled_end_still_does_what_waits_for_nothing() -> None:
+    log: list[str] = []
+
+    @provider(scope="app")
+    def first() -> Iterator[Store]:
+        yield Store()
+        log.append("first closed")
+
+    @provider(scope="app")
+    async def stuck(store: Store) -> AsyncIterator[Board]:
+        yield Board(store)
+        log.append("stuck")
+        await anyio.sleep_forever()
+
+    app = App(providers=[first, stuck])
+    app.build()
+    with anyio.CancelScope() as scope:
+        async with AppScope(app._ready.app_steps.values(), {}):  # pyright: ignore[reportPrivateUsage]
+            scope.cancel()
+    assert log == ["stuck", "first closed"]
