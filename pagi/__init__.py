@@ -9,6 +9,7 @@ from pagi.context.sse import SSEContext
 from pagi.context.stash import Stash, StashKey
 from pagi.context.state import State
 from pagi.context.websocket import WebSocketContext
+from pagi.endpoints.codecs import Codec
 from pagi.endpoints.decorators import delete, get, head, options, patch, post, put, route, sse, websocket
 from pagi.endpoints.endpoint import HTTPEndpoint, SSEEndpoint, WebSocketEndpoint
 from pagi.endpoints.invalid import InvalidInput
@@ -46,6 +47,7 @@ __all__ = [
     "AppError",
     "Body",
     "ClientGone",
+    "Codec",
     "ConfigError",
     "Context",
     "Converter",

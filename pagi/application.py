@@ -13,6 +13,7 @@ from pagi.context.answering import run_background
 from pagi.context.context import Context
 from pagi.context.next import Kind
 from pagi.defaults import DEFAULTS
+from pagi.endpoints.codecs import PLAIN, Codec, Codecs
 from pagi.endpoints.entrance import ROUTE, enter, find, opened, settle, translate
 from pagi.endpoints.rescue import ExceptionHandler
 from pagi.endpoints.route import AnyMiddleware, Mount
@@ -71,6 +72,7 @@ class App(Router, extends_router=True):
         providers: what `@provider` made, or classes: found by the type that handlers and dependencies are annotated with.
         exception_handlers: from an exception class or a status (400 to 599) to `(ctx, error) -> Response`, async or not.
         contexts: the context class of each kind, where it is the app's own.
+        codecs: how classes that msgspec does not know are read and written, wherever they stand.
         lifespan: an async context manager function that takes the app; the mapping it yields is `ctx.state`.
         threads: how many plain `def` handlers may run at once.
         trailing_slash, converters, namespace: see `Router`.
@@ -91,6 +93,7 @@ class App(Router, extends_router=True):
         providers: Sequence[Provider[Any] | type[Any]] = (),
         exception_handlers: Mapping[type[Exception] | int, ExceptionHandler] | None = None,
         contexts: Mapping[Kind, type[Context[Any]]] | None = None,
+        codecs: Sequence[Codec] = (),
         lifespan: Lifespan | None = None,
         threads: int = DEFAULT_THREADS,
         trailing_slash: TrailingSlash | None = None,
@@ -108,6 +111,7 @@ class App(Router, extends_router=True):
         self._providers = tuple(providers)
         self._exception_handlers: dict[Any, ExceptionHandler] = dict(exception_handlers or {})
         self._contexts = _checked_contexts(contexts or {})
+        self._codecs = Codecs(codecs) if codecs else PLAIN
         self._overrides: dict[Any, Any] = {}
         self.lifespan = lifespan
         self._threads = threads
@@ -145,6 +149,7 @@ class App(Router, extends_router=True):
             threads=self._threads_of_this_loop,
             providers=self._providers,
             defaults=DEFAULTS,
+            codecs=self._codecs,
             exception_handlers=self._exception_handlers,
             overrides=self._overrides,
             parts_of=_parts_of,
@@ -241,7 +246,7 @@ class App(Router, extends_router=True):
         if target.serve is edge.serve_cancellable:
             await target.serve(ctx, target.run)
             return
-        # The edge itself, `serve_http` and `serve_session` in one: every exchange would keep a frame of them, thousands of them idle.
+        # `edge.serve` by hand: every exchange would keep a frame of it, thousands of them idle.
         try:
             try:
                 response = await target.run(ctx)

@@ -10,7 +10,8 @@ from pagi.context.next import KINDS, Kind, Layer, Middleware
 from pagi.context.ready import ReadyApp
 from pagi.context.sse import SSEContext
 from pagi.context.websocket import WebSocketContext
-from pagi.edge import serve_cancellable, serve_http, serve_session
+from pagi.edge import serve, serve_cancellable
+from pagi.endpoints.codecs import PLAIN, Codecs
 from pagi.endpoints.endpoint import SSEEndpoint, WebSocketEndpoint, is_endpoint
 from pagi.endpoints.http import Threads, http_layer, streams
 from pagi.endpoints.matching import ALLOW, LOCATION, allow_field, not_acceptable
@@ -20,7 +21,7 @@ from pagi.endpoints.rescue import ExceptionHandler, Rescue, refused
 from pagi.endpoints.resolving import Resolvers
 from pagi.endpoints.route import AnyMiddleware, Mount, Route
 from pagi.endpoints.router import Included, Router
-from pagi.endpoints.site import MountPoint, RouteInfo, Serve, Site, Target
+from pagi.endpoints.site import MountPoint, RouteInfo, Site, Target
 from pagi.endpoints.sse import sse_layer
 from pagi.endpoints.sse_hooks import sse_endpoint_layer
 from pagi.endpoints.websocket import websocket_layer
@@ -44,8 +45,6 @@ from pagi.supplies import Supplies
 BASES: dict[Kind, type[Context[Any]]] = {"http": HTTPContext, "websocket": WebSocketContext, "sse": SSEContext}
 """The context of each kind that all others of it derive from."""
 
-_SERVE: dict[Kind, Serve] = {"http": serve_http, "websocket": serve_session, "sse": serve_session}
-
 _KNOWN_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"})
 """What RFC 9110 section 9.3 and RFC 5789 define."""
 
@@ -59,6 +58,7 @@ class Parts:
     providers: Sequence[Provider[Any] | type[Any]] = ()
     defaults: Sequence[Provider[Any]] = ()
     """Providers of what the app has by itself, for types that nobody else provides."""
+    codecs: Codecs = PLAIN
     exception_handlers: Mapping[Any, ExceptionHandler] = field(default_factory=dict[Any, ExceptionHandler])
     overrides: Overrides = field(default_factory=dict[Any, Any])
     parts_of: Callable[[Router], "Parts | None"] = lambda router: None
@@ -71,14 +71,15 @@ def build_site(root: Router, parts: Parts) -> Site:
     Raises:
         ConfigError: anything that could not work while serving: paths, names, signatures, middleware, providers.
     """
-    supplies = Supplies(Registry(parts.providers, defaults=parts.defaults, overrides=parts.overrides))
+    supplies = Supplies(Registry(parts.providers, defaults=parts.defaults, overrides=parts.overrides), parts.codecs)
     return _built(root, parts, supplies, Rescue(parts.exception_handlers), None)
 
 
 def _built(root: Router, parts: Parts, supplies: Supplies, rescue: Rescue, mounted_at: Pattern | None) -> Site:
     """The parameters of the prefix it is `mounted_at` are its handlers' parameters too."""
     contexts = _with_own(parts.contexts, root.own_context_class)
-    site = Site(contexts, rescue, Resolvers(supplies.registry), supplies.app_steps)
+    site = Site(contexts, rescue, Resolvers(supplies.registry, supplies.codecs), supplies.app_steps)
+    site.encode = supplies.codecs.encoder()
     builder = _Builder(site, parts, supplies, mounted_at)
     builder.take(root, Place().inside(root.full_prefix, root.path_options), (), contexts)
     builder.finish(builder.wired(root.layers))
@@ -139,12 +140,10 @@ class _Builder:
         site = self.site
         site.kinds.add(route.kind)
         site.contexts_of[route.kind] |= {contexts[route.kind], around[route.kind]}
-        wiring = Wiring(route.kind, contexts[route.kind], whole, self.supplies.registry, self.supplies.saw)
-        serve = _SERVE[route.kind]
-        if route.kind == "http" and (route.options.cancel_on_disconnect or streams(route.handler)):
-            serve = serve_cancellable
+        wiring = Wiring(route.kind, contexts[route.kind], whole, self.supplies.registry, self.supplies.saw, self.supplies.codecs)
+        is_cancellable = route.kind == "http" and (route.options.cancel_on_disconnect or streams(route.handler))
         run = fuse(layers, self.innermost(route, wiring), route.kind, contexts)
-        target = Target(route.kind, contexts[route.kind], whole.text, run, serve)
+        target = Target(route.kind, contexts[route.kind], whole.text, run, serve_cancellable if is_cancellable else serve)
         for method in dict.fromkeys(route.methods or ("",)):
             leaf = site.table.add(pattern, route.kind, method, target, label, place.slash)
             self.owners.setdefault(leaf, (owner, around))
@@ -213,7 +212,7 @@ class _Builder:
         targets: dict[Kind, Target] = {}
         for kind in KINDS:
             run = fuse(self.serving(layers, kind), served, kind, contexts)
-            targets[kind] = Target(kind, contexts[kind], f"{text}/{{rest:path}}", run, _SERVE[kind])
+            targets[kind] = Target(kind, contexts[kind], f"{text}/{{rest:path}}", run, serve)
         self.site.mounts.add(prefix, MountPoint(targets, inner, speaks_sse), label)
         self.mounts.append((prefix, label))
         self.name_mount(mount, prefix, place, inner, label)
@@ -251,7 +250,8 @@ class _Builder:
             return _built(router, replace(self.parts, contexts=contexts), self.supplies, self.site.exceptions, at)
         own = replace(own, contexts={kind: contexts[kind] if said is BASES[kind] else said for kind, said in own.contexts.items()})
         registry = Registry(own.providers, parent=self.supplies.registry, overrides=own.overrides)
-        return _built(router, own, self.supplies.within(registry), Rescue(own.exception_handlers, self.site.exceptions), at)
+        codecs = self.supplies.codecs if own.codecs is PLAIN else own.codecs
+        return _built(router, own, self.supplies.within(registry, codecs), Rescue(own.exception_handlers, self.site.exceptions), at)
 
     def finish(self, layers: Sequence[Middleware]) -> None:
         """What answers where no handler does: other methods, OPTIONS, other slashes, and paths that lead nowhere."""
@@ -263,10 +263,10 @@ class _Builder:
         unrouted: tuple[Kind, ...] = ("http", "websocket")
         for kind in unrouted:
             run = fuse(self.serving(layers, kind), _not_found, kind, contexts)
-            self.site.missing[kind] = Target(kind, contexts[kind], "", run, _SERVE[kind])
+            self.site.missing[kind] = Target(kind, contexts[kind], "", run, serve)
         run = fuse(self.serving(layers, "http"), _elsewhere, "http", contexts)
-        self.site.elsewhere = Target("http", contexts["http"], "", run, serve_http)
-        self.site.forbidden = Target("websocket", contexts["websocket"], "", _foreign_origin, serve_session)
+        self.site.elsewhere = Target("http", contexts["http"], "", run, serve)
+        self.site.forbidden = Target("websocket", contexts["websocket"], "", _foreign_origin, serve)
 
     def other(self, leaf: Leaf[Target], layers: tuple[Middleware, ...], contexts: ContextClasses, known: frozenset[str]) -> None:
         """HEAD by GET, and the automatic answers of one path."""
@@ -277,10 +277,10 @@ class _Builder:
         around = self.serving(layers, "http", contexts)
         if leaf.methods:
             run = fuse(around, _other_methods(allow_field(leaf.methods), known), "http", contexts)
-            leaf.other = Target("http", contexts["http"], leaf.pattern.text, run, serve_http)
+            leaf.other = Target("http", contexts["http"], leaf.pattern.text, run, serve)
         if leaf.sse:
             run = fuse(around, _unacceptable, "http", contexts)
-            leaf.unacceptable = Target("http", contexts["http"], leaf.pattern.text, run, serve_http)
+            leaf.unacceptable = Target("http", contexts["http"], leaf.pattern.text, run, serve)
         for method in leaf.sse.keys() & leaf.http.keys():
             leaf.sse[method].varies = leaf.http[method].varies = True
 

@@ -29,33 +29,17 @@ LAST_CLEANUP_SECONDS = 0.5
 """How long cleanup may take that begins when the shutdown deadline has passed."""
 
 
-async def serve_http(ctx: HTTPContext[Any], layer: Layer, *, is_cancellable: bool = False) -> None:
-    """Runs one request: the layers, the answer, and what is to be done after it."""
-    try:
-        try:
-            await answer(ctx, await layer(ctx), is_cancellable=is_cancellable)
-        except Exception as error:
-            await recover(ctx, error)
-        if ctx.background is not None:
-            await run_background(ctx)
-    finally:
-        if ctx.exits:
-            await close_exits(ctx)
+async def serve(ctx: Context[Any], layer: Layer, *, is_cancellable: bool = False) -> None:
+    """Runs one exchange: the layers, what comes out of them, and what is to be done after it.
 
-
-async def serve_cancellable(ctx: HTTPContext[Any], layer: Layer) -> None:
-    """Like `serve_http`, but ended when the grace after a disconnect is over. The scope lies around the whole exchange."""
-    with anyio.CancelScope() as scope:
-        ctx.connection.on_abandoned(scope.cancel)
-        await serve_http(ctx, layer, is_cancellable=True)
-
-
-async def serve_session(ctx: Context[Any], layer: Layer) -> None:
-    """Runs one WebSocket session or event stream: what comes out unsent is a denial or a decline."""
+    Of a WebSocket or an event stream, what comes out unsent is a denial or a decline.
+    """
     try:
         try:
             response = await layer(ctx)
-            if not response.is_sent:
+            if isinstance(ctx, HTTPContext):
+                await answer(ctx, response, is_cancellable=is_cancellable)
+            elif not response.is_sent:
                 await decline(ctx, response)
         except Exception as error:
             await recover(ctx, error)
@@ -64,6 +48,13 @@ async def serve_session(ctx: Context[Any], layer: Layer) -> None:
     finally:
         if ctx.exits:
             await close_exits(ctx)
+
+
+async def serve_cancellable(ctx: Context[Any], layer: Layer) -> None:
+    """Like `serve`, but ended when the grace after a disconnect is over. The scope lies around the whole exchange."""
+    with anyio.CancelScope() as scope:
+        ctx.connection.on_abandoned(scope.cancel)
+        await serve(ctx, layer, is_cancellable=True)
 
 
 async def decline(ctx: Context[Any], response: Response) -> None:

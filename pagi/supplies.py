@@ -7,6 +7,7 @@ from typing import Any
 from pagi.context.context import Context
 from pagi.context.next import Kind, Middleware, Next
 from pagi.endpoints.binding import Binder
+from pagi.endpoints.codecs import Codecs
 from pagi.endpoints.resolving import Resolvers
 from pagi.endpoints.route import AnyMiddleware, MadeOnce
 from pagi.injection.makers import Maker
@@ -20,16 +21,17 @@ from pagi.middleware.kinds import ContextClasses
 class Supplies:
     """The providers of one app while it is built, and what of scope `app` was seen so far, by all apps of the run."""
 
-    def __init__(self, registry: Registry, app_steps: dict[Hashable, Step] | None = None) -> None:
+    def __init__(self, registry: Registry, codecs: Codecs, app_steps: dict[Hashable, Step] | None = None) -> None:
         self.registry = registry
+        self.codecs = codecs
         self.app_steps: dict[Hashable, Step] = {} if app_steps is None else app_steps
         self._makers: dict[Hashable, Maker] = {}
         self._wired: dict[object, Middleware] = {}
-        self._planner = Planner(Binder(Context, registry).classify)
+        self._planner = Planner(Binder(Context, registry, codecs=codecs).classify)
 
-    def within(self, registry: Registry) -> "Supplies":
+    def within(self, registry: Registry, codecs: Codecs) -> "Supplies":
         """Those of a mounted app: it starts with the one around it."""
-        return Supplies(registry, self.app_steps)
+        return Supplies(registry, codecs, self.app_steps)
 
     def saw(self, plan: Plan) -> None:
         """Takes note of what a plan needs."""

@@ -11,6 +11,7 @@ from pagi.context.session import Session
 from pagi.context.stash import Stash
 from pagi.context.state import State
 from pagi.endpoints.bodies import body_leaf, file_leaf, form_leaf
+from pagi.endpoints.codecs import PLAIN, Codecs
 from pagi.endpoints.generics import definer, substituted, type_arguments
 from pagi.endpoints.inputs import (
     REQUIRED,
@@ -23,7 +24,7 @@ from pagi.endpoints.inputs import (
     query_leaf,
     spelled,
 )
-from pagi.endpoints.values import UnknownType, from_text, info_of, is_collection, is_scalar, show, takes
+from pagi.endpoints.values import UnknownType, from_text, info_of, is_collection, is_scalar, is_taught, show, takes
 from pagi.gateway.annotations import name_of
 from pagi.http.errors import ConfigError
 from pagi.injection.makers import Maker
@@ -54,11 +55,13 @@ class Binder:
         registry: Registry,
         pattern: Pattern | None = None,
         *,
+        codecs: Codecs = PLAIN,
         owner: type[Any] | None = None,
         told: tuple[Callable[..., Any], Mapping[str, Leaf]] | None = None,
     ) -> None:
         self._context_class = context_class
         self._registry = registry
+        self._codecs = codecs
         self._pattern = pattern
         self._path = pattern.text if pattern is not None else "ctx.resolve"
         self._parameters = {parameter.name: parameter for parameter in pattern.parameters} if pattern is not None else {}
@@ -128,17 +131,17 @@ class Binder:
             if parameter is None and self._pattern is not None:
                 there = f"{', '.join(self._parameters)} are" if self._parameters else "nothing is"
                 raise _Misfit(f"{name} is to come from the path, which has no parameter {wire or name!r}; {there} there")
-            return self._path_parameter(parameter, annotation) if parameter else matched_leaf(wire or name, annotation)
+            return self._path_parameter(parameter, annotation) if parameter else matched_leaf(wire or name, annotation, self._codecs)
         place = _PLACES.get(type(marker))
         if place is not None:
-            return input_leaf(place, wire or spelled(place, name), annotation, default)
+            return input_leaf(place, wire or spelled(place, name), annotation, default, self._codecs)
         opened = self._with_body(name)
         if isinstance(marker, Body):
-            return body_leaf(annotation, default, opened)
+            return body_leaf(annotation, default, opened, self._codecs)
         if isinstance(marker, File):
             return file_leaf(wire or name, annotation, default, opened)
         if isinstance(marker, Form):
-            return form_leaf(wire or name, annotation, default, opened)
+            return form_leaf(wire or name, annotation, default, opened, self._codecs)
         raise _Misfit(f"{name}: {marker!r} is none of the markers")
 
     # ---- rules 2 to 7
@@ -161,10 +164,10 @@ class Binder:
                 return None
             raise _Misfit(self._unknown(name, annotation, registry))
         if name == "body":
-            return body_leaf(annotation, default, self._with_body(name))
+            return body_leaf(annotation, default, self._with_body(name), self._codecs)
         if _speaks_of_text(annotation):
             leaf = path_or_query_leaf if self._pattern is None else query_leaf
-            return leaf(name, annotation, default)
+            return leaf(name, annotation, default, self._codecs)
         if default is None and NoneType in _members(annotation):
             return None
         raise _Misfit(self._unknown(name, annotation, registry))
@@ -187,13 +190,13 @@ class Binder:
         name, converter = parameter.name, parameter.converter
         if annotation in (REQUIRED, Any) or annotation is converter.type or converter.type in _members(annotation):
             return path_leaf(name, None)
-        info = info_of(annotation)
-        if not is_scalar(info):
+        info = info_of(annotation, self._codecs)
+        if not (is_scalar(info) or is_taught(info)):
             raise NoSuchInput(f"text cannot become {show(annotation)}: a path parameter is a scalar")
         if converter is not STR and not takes(info, converter.type):
             gives = f"{{{name}:{converter.name}}} gives {converter.type.__name__}"
             raise _Misfit(f"{name} is annotated {show(annotation)}, but {gives}")
-        return path_leaf(name, from_text(annotation, info, f"path.{name}"))
+        return path_leaf(name, from_text(annotation, info, f"path.{name}", self._codecs))
 
     def _with_body(self, name: str) -> Callable[[Any], WithBody]:
         if self._opened is None:

@@ -6,10 +6,11 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 import msgspec
 
+from pagi.endpoints.codecs import PLAIN, Codecs
 from pagi.endpoints.inputs import REQUIRED, NoSuchInput, as_model, gatherer
 from pagi.endpoints.invalid import InputError, Unfit
 from pagi.endpoints.misfits import misfits, told_by
-from pagi.endpoints.values import from_text, from_texts, info_of, is_collection, is_scalar, record_fields
+from pagi.endpoints.values import from_text, from_texts, info_of, is_collection, is_scalar, is_taught, record_fields
 from pagi.http.media_types import InvalidMediaType, parse_media_type
 from pagi.injection.plan import Leaf
 from pagi.messages.forms import FormData
@@ -26,7 +27,7 @@ MOST_BYTES = 1 << 20
 _JSON = "application/json"
 
 
-def body_leaf(annotation: Any, default: Any, opened: Opened) -> Leaf:
+def body_leaf(annotation: Any, default: Any, opened: Opened, codecs: Codecs = PLAIN) -> Leaf:
     """The argument that a whole body gives.
 
     Raises:
@@ -40,8 +41,8 @@ def body_leaf(annotation: Any, default: Any, opened: Opened) -> Leaf:
             info_of(annotation)
             read = _checked(read, annotation)
     else:
-        info_of(annotation)
-        read = json_reader(annotation, default, opened)
+        info_of(annotation, codecs)
+        read = json_reader(annotation, default, opened, codecs)
     return Leaf("await {0}(ctx)", read, "the body", misfit=read)
 
 
@@ -71,9 +72,9 @@ def _checked(read: Callable[[Any], Awaitable[Any]], annotation: Any) -> Callable
     return checked
 
 
-def json_reader(annotation: Any, default: Any, opened: Opened) -> Callable[[Any], Awaitable[Any]]:
+def json_reader(annotation: Any, default: Any, opened: Opened, codecs: Codecs = PLAIN) -> Callable[[Any], Awaitable[Any]]:
     """Reads, decodes and validates a JSON body. Of equal keys in one object the last one counts."""
-    decode = msgspec.json.Decoder(annotation).decode
+    decode = msgspec.json.Decoder(annotation, dec_hook=codecs.hook).decode
 
     async def read(ctx: Any) -> Any:
         request = opened(ctx)
@@ -90,7 +91,7 @@ def json_reader(annotation: Any, default: Any, opened: Opened) -> Callable[[Any]
             try:
                 return decode(data)
             except msgspec.ValidationError as error:
-                raise Unfit("body", str(error), _misfits(data, annotation, error)) from error
+                raise Unfit("body", str(error), _misfits(data, annotation, error, codecs)) from error
         except RecursionError:
             raise BadBody("the body is not JSON that can be read: it is nested too deeply") from None
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -99,7 +100,7 @@ def json_reader(annotation: Any, default: Any, opened: Opened) -> Callable[[Any]
     return read
 
 
-def _misfits(data: bytes, annotation: Any, first: msgspec.ValidationError) -> list[InputError]:
+def _misfits(data: bytes, annotation: Any, first: msgspec.ValidationError, codecs: Codecs) -> list[InputError]:
     """All that does not fit; `first` stopped the decoder, and what follows may still be no JSON at all.
 
     Raises:
@@ -111,7 +112,7 @@ def _misfits(data: bytes, annotation: Any, first: msgspec.ValidationError) -> li
         value = msgspec.json.decode(data)
     except msgspec.ValidationError:  # a number that no type holds
         return [told_by(first, "body")]
-    return misfits(value, annotation, "body") or [told_by(first, "body")]
+    return misfits(value, annotation, "body", hook=codecs.hook) or [told_by(first, "body")]
 
 
 def _is_json(request: WithBody) -> bool:
@@ -121,17 +122,17 @@ def _is_json(request: WithBody) -> bool:
         return False
 
 
-def form_leaf(name: str, annotation: Any, default: Any, opened: Opened) -> Leaf:
+def form_leaf(name: str, annotation: Any, default: Any, opened: Opened, codecs: Codecs = PLAIN) -> Leaf:
     """The argument that a field of a form gives, or all of them for a struct. An empty field counts as absent.
 
     Raises:
         UnknownType: text cannot become the annotated type.
         NoSuchInput: a form has no such values.
     """
-    info = info_of(annotation)
+    info = info_of(annotation, codecs)
     where = f"form.{name}"
-    if is_scalar(info):
-        convert = from_text(annotation, info, where)
+    if is_scalar(info) or is_taught(info):
+        convert = from_text(annotation, info, where, codecs)
 
         async def read(ctx: Any) -> Any:
             texts = _texts(await opened(ctx).form(), name)
@@ -140,20 +141,19 @@ def form_leaf(name: str, annotation: Any, default: Any, opened: Opened) -> Leaf:
             return texts[-1] if convert is None else convert(texts[-1])
 
     elif is_collection(info):
-        convert_all = from_texts(annotation, info, where)
+        convert_all = from_texts(annotation, info, where, codecs)
 
         async def read(ctx: Any) -> Any:
             texts = _texts(await opened(ctx).form(), name)
             return convert_all(texts) if texts else _absent(where, default)
 
     elif record_fields(info) is not None:
-        gather = gatherer(annotation, lambda field: field)
+        gather = gatherer(annotation, lambda field: field, codecs)
 
         async def read(ctx: Any) -> Any:
             form = await opened(ctx).form()
-            return as_model(
-                gather(lambda field: next(reversed(_texts(form, field)), None), lambda field: _texts(form, field)), annotation, "form"
-            )
+            found = gather(lambda field: next(reversed(_texts(form, field)), None), lambda field: _texts(form, field))
+            return as_model(found, annotation, "form", codecs)
 
     else:
         raise NoSuchInput("a form has fields of text: a scalar, a list of them, or a struct for all of them")

@@ -7,9 +7,21 @@ from typing import Any, Literal
 
 import msgspec
 
+from pagi.endpoints.codecs import PLAIN, Codecs
 from pagi.endpoints.invalid import Unfit
 from pagi.endpoints.misfits import misfits
-from pagi.endpoints.values import Convert, from_text, from_texts, info_of, is_collection, is_scalar, record_fields, speller, texts_speller
+from pagi.endpoints.values import (
+    Convert,
+    from_text,
+    from_texts,
+    info_of,
+    is_collection,
+    is_scalar,
+    is_taught,
+    record_fields,
+    speller,
+    texts_speller,
+)
 from pagi.http.errors import AppError
 from pagi.injection.plan import Leaf
 
@@ -45,24 +57,24 @@ def spelled(place: Place, name: str) -> str:
     return name.replace("_", "-") if place == "header" else name
 
 
-def input_leaf(place: Place, name: str, annotation: Any, default: Any) -> Leaf:
+def input_leaf(place: Place, name: str, annotation: Any, default: Any, codecs: Codecs = PLAIN) -> Leaf:
     """The argument that `name` of this place gives. `name` is as it is on the wire.
 
     Raises:
         UnknownType: the annotation cannot be made of text.
         NoSuchInput: the place has no such values.
     """
-    info = info_of(annotation)
+    info = info_of(annotation, codecs)
     where = f"{place}.{name}"
     source = SOURCES[place]
-    if is_scalar(info):
-        read = _one(source, name, where, from_text(annotation, info, where), default)
+    if is_scalar(info) or is_taught(info):
+        read = _one(source, name, where, from_text(annotation, info, where, codecs), default)
     elif is_collection(info):
         if source.many is None:
             raise NoSuchInput(f"a {place} has one value; lists are for query, header and form")
-        read = _many(source.many, name, where, from_texts(annotation, info, where), default)
+        read = _many(source.many, name, where, from_texts(annotation, info, where, codecs), default)
     elif record_fields(info) is not None:
-        read = _model(place, source, annotation)
+        read = _model(place, source, annotation, codecs)
     else:
         raise NoSuchInput(f"a {place} is text: a scalar, a list of them, or a struct for all of it")
     return Leaf("{0}(ctx)", read, f"{place} parameter {name!r}", misfit=read)
@@ -87,13 +99,13 @@ class NotInPath(AppError):
         super().__init__(f"what was resolved needs the path parameter {name!r}, and what matched {path} has none of that name")
 
 
-def matched_leaf(name: str, annotation: Any) -> Leaf:
+def matched_leaf(name: str, annotation: Any, codecs: Codecs = PLAIN) -> Leaf:
     """For what is made outside of any route and comes from the path alone: never from what a client may add to the query.
 
     Raises:
         UnknownType: the annotation cannot be made of text.
     """
-    convert = from_text(annotation, info_of(annotation), f"path.{name}")
+    convert = from_text(annotation, info_of(annotation, codecs), f"path.{name}", codecs)
 
     def read(ctx: Any) -> Any:
         if name not in ctx.path_params:
@@ -104,15 +116,16 @@ def matched_leaf(name: str, annotation: Any) -> Leaf:
     return Leaf("{0}(ctx)", read, f"path parameter {name!r}", misfit=read)
 
 
-def query_leaf(name: str, annotation: Any, default: Any) -> Leaf:
+def query_leaf(name: str, annotation: Any, default: Any, codecs: Codecs = PLAIN) -> Leaf:
     """`input_leaf` of the query."""
-    return input_leaf("query", name, annotation, default)
+    return input_leaf("query", name, annotation, default, codecs)
 
 
-def path_or_query_leaf(name: str, annotation: Any, default: Any) -> Leaf:
+def path_or_query_leaf(name: str, annotation: Any, default: Any, codecs: Codecs = PLAIN) -> Leaf:
     """For what is made outside of any route: the parameter of the path where the matched one has it, else the query."""
-    query = input_leaf("query", name, annotation, default)
-    convert = from_text(annotation, info_of(annotation), f"path.{name}") if is_scalar(info_of(annotation)) else None
+    query = input_leaf("query", name, annotation, default, codecs)
+    info = info_of(annotation, codecs)
+    convert = from_text(annotation, info, f"path.{name}", codecs) if is_scalar(info) or is_taught(info) else None
 
     def read(ctx: Any) -> Any:
         if name not in ctx.path_params:
@@ -149,26 +162,26 @@ def _many(many: Callable[[Any], Callable[[str], list[str]]], name: str, where: s
     return read
 
 
-def _model(place: Place, source: Source, annotation: Any) -> Convert:
-    fields = record_fields(info_of(annotation)) or ()
+def _model(place: Place, source: Source, annotation: Any, codecs: Codecs) -> Convert:
+    fields = record_fields(info_of(annotation, codecs)) or ()
     if source.many is None and any(is_collection(field.type) for field in fields):
         raise NoSuchInput(f"a {place} has one value; lists are for query, header and form")
-    gather = gatherer(annotation, lambda name: spelled(place, name))
+    gather = gatherer(annotation, lambda name: spelled(place, name), codecs)
 
     def read(ctx: Any) -> Any:
         many = source.many(ctx) if source.many is not None else None
-        return as_model(gather(source.one(ctx), many), annotation, place)
+        return as_model(gather(source.one(ctx), many), annotation, place, codecs)
 
     return read
 
 
 def gatherer(
-    annotation: Any, spell: Callable[[str], str]
+    annotation: Any, spell: Callable[[str], str], codecs: Codecs
 ) -> Callable[[Callable[[str], Any], Callable[[str], list[Any]] | None], dict[str, Any]]:
     """A function that puts the texts for a struct's fields together, each spelled as msgspec wants it."""
     fields = [
         (field.encode_name, spell(field.encode_name), is_collection(info), texts_speller(info) if is_collection(info) else speller(info))
-        for field in record_fields(info_of(annotation)) or ()
+        for field in record_fields(info_of(annotation, codecs)) or ()
         for info in (field.type,)
     ]
 
@@ -185,13 +198,13 @@ def gatherer(
     return gather
 
 
-def as_model(found: Mapping[str, Any], annotation: Any, place: str) -> Any:
+def as_model(found: Mapping[str, Any], annotation: Any, place: str, codecs: Codecs) -> Any:
     """The struct of these texts.
 
     Raises:
         Unfit: they do not fit.
     """
     try:
-        return msgspec.convert(found, annotation, strict=False)
+        return msgspec.convert(found, annotation, strict=False, dec_hook=codecs.hook)
     except msgspec.ValidationError as error:
-        raise Unfit(place, str(error), misfits(found, annotation, place, strict=False)) from error
+        raise Unfit(place, str(error), misfits(found, annotation, place, strict=False, hook=codecs.hook)) from error

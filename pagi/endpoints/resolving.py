@@ -7,6 +7,7 @@ from typing import Any
 from pagi.context.context import Context
 from pagi.context.next import Kind
 from pagi.endpoints.binding import BadSignature, Binder
+from pagi.endpoints.codecs import PLAIN, Codecs
 from pagi.gateway.annotations import name_of
 from pagi.injection.errors import NotResolvable, NotResolvableHere
 from pagi.injection.makers import Maker, key_of
@@ -21,8 +22,9 @@ _SHARED = "ctx.resolve cannot share {}: it has scope 'call', and each call has i
 class Resolvers:
     """A function for each kind and each thing that can be made."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, codecs: Codecs = PLAIN) -> None:
         self._registry = registry
+        self._codecs = codecs
         self._calls: dict[tuple[str, Hashable], Callable[[Any], Any] | str] = {}
         """By kind, and by the type or the function that is asked for; a text says why it cannot be made there."""
 
@@ -40,7 +42,7 @@ class Resolvers:
         misfits: list[BadSignature] = []
         for kind, context_class in contexts.items():
             try:
-                plan = Planner(Binder(context_class, self._registry).classify).resolver(maker)
+                plan = Planner(Binder(context_class, self._registry, codecs=self._codecs).classify).resolver(maker)
             except BadSignature as error:
                 misfits.append(error)
                 self._calls[kind, maker.key] = str(error)  # not the error: it would keep the frames of the build

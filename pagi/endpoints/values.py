@@ -12,6 +12,7 @@ import msgspec
 from msgspec import inspect as types
 from typing_extensions import TypeIs
 
+from pagi.endpoints.codecs import PLAIN, Codecs, Hook
 from pagi.endpoints.invalid import Unfit
 from pagi.endpoints.misfits import told_by
 
@@ -60,8 +61,8 @@ class UnknownType(TypeError):
     """msgspec cannot decode this type."""
 
 
-def info_of(annotation: Any) -> types.Type:
-    """How msgspec sees the type.
+def info_of(annotation: Any, codecs: Codecs = PLAIN) -> types.Type:
+    """How msgspec sees the type, with what the codecs teach it.
 
     Raises:
         UnknownType: it is, or holds, a class that msgspec does not know, or a type variable that nothing stands for.
@@ -74,8 +75,8 @@ def info_of(annotation: Any) -> types.Type:
     except (TypeError, ValueError, NotImplementedError) as error:
         raise UnknownType(f"nothing here knows how {show(annotation)} is decoded: {error}") from error
     for each in _walk(info, set()):
-        if isinstance(each, types.CustomType):
-            raise UnknownType(f"nothing here knows how {show(each.cls)} is decoded")
+        if isinstance(each, types.CustomType) and not codecs.know(each.cls):
+            raise UnknownType(f"nothing here knows how {show(each.cls)} is decoded; teach it with App(codecs=[...])")
     return info
 
 
@@ -148,23 +149,29 @@ def record_fields(info: types.Type) -> tuple[types.Field, ...] | None:
     return plain.fields if isinstance(plain, _RECORDS) else None
 
 
-def from_text(annotation: Any, info: types.Type, place: str) -> Convert | None:
+def is_taught(info: types.Type) -> bool:
+    """A codec reads it: of one text, where text is what there is."""
+    members = [member for member in _members(info) if not isinstance(member, types.NoneType)]
+    return len(members) == 1 and isinstance(members[0], types.CustomType)
+
+
+def from_text(annotation: Any, info: types.Type, place: str, codecs: Codecs = PLAIN) -> Convert | None:
     """What makes the annotated type of one text; None where text is what is wanted."""
     members = _members(info)
     if members[0] == types.StrType() and all(isinstance(member, (types.StrType, types.NoneType)) for member in members):
         return None
-    return _converting(annotation, speller(info), place)
+    return _converting(annotation, speller(info), place, codecs.hook)
 
 
-def from_texts(annotation: Any, info: types.Type, place: str) -> Convert:
+def from_texts(annotation: Any, info: types.Type, place: str, codecs: Codecs = PLAIN) -> Convert:
     """What makes the annotated collection of several texts."""
-    return _converting(annotation, texts_speller(info), place)
+    return _converting(annotation, texts_speller(info), place, codecs.hook)
 
 
-def _converting(annotation: Any, spelled: Convert | None, place: str) -> Convert:
+def _converting(annotation: Any, spelled: Convert | None, place: str, hook: Hook | None) -> Convert:
     def convert(given: Any) -> Any:
         try:
-            return msgspec.convert(given if spelled is None else spelled(given), annotation, strict=False)
+            return msgspec.convert(given if spelled is None else spelled(given), annotation, strict=False, dec_hook=hook)
         except msgspec.ValidationError as error:
             misfit = told_by(error, place, strict=False)
             raise Unfit(misfit.path, misfit.message) from error

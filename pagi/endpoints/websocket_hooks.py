@@ -140,10 +140,10 @@ def _message_type(endpoint: WebSocketEndpoint | type[WebSocketEndpoint]) -> Any:
 
 def _typed(wanted: Any, endpoint: WebSocketEndpoint | type[WebSocketEndpoint], wiring: Wiring) -> Callable[[str | bytes], Any]:
     try:
-        info_of(wanted)
+        info_of(wanted, wiring.codecs)
     except UnknownType as error:
         raise BadSignature(endpoint.on_receive, wiring.pattern.text, f"message: {error}") from error
-    decode = msgspec.json.Decoder(wanted).decode
+    decode = msgspec.json.Decoder(wanted, dec_hook=wiring.codecs.hook).decode
 
     def typed(message: str | bytes) -> Any:
         try:

@@ -8,6 +8,7 @@ from typing import Any
 from pagi.context.context import Context
 from pagi.context.next import Kind
 from pagi.endpoints.binding import BadSignature, Binder
+from pagi.endpoints.codecs import PLAIN, Codecs
 from pagi.injection.makers import Maker
 from pagi.injection.plan import Leaf, Plan, Planner, Wanted
 from pagi.injection.registry import Registry
@@ -31,13 +32,20 @@ class Wiring:
     """Makes the plans of one route, and tells `seen` of each."""
 
     def __init__(
-        self, kind: Kind, context_class: type[Context[Any]], pattern: Pattern, registry: Registry, seen: Callable[[Plan], None]
+        self,
+        kind: Kind,
+        context_class: type[Context[Any]],
+        pattern: Pattern,
+        registry: Registry,
+        seen: Callable[[Plan], None],
+        codecs: Codecs = PLAIN,
     ) -> None:
         self.kind: Kind = kind
         self.context_class = context_class
         self.pattern = pattern
         self._registry = registry
         self._seen = seen
+        self.codecs = codecs
         self.plans: list[Plan] = []
         """What was planned for this route."""
 
@@ -48,7 +56,8 @@ class Wiring:
             ConfigError: it asks for something that cannot be given.
         """
         cls = owner.cls if owner is not None else None
-        binder = Binder(self.context_class, self._registry, self.pattern, owner=cls, told=(function, extras) if extras else None)
+        told = (function, extras) if extras else None
+        binder = Binder(self.context_class, self._registry, self.pattern, codecs=self.codecs, owner=cls, told=told)
         given: dict[str, Wanted] = {}
         if owner is not None:
             first = next(iter(inspect.signature(function).parameters), None)

@@ -7,7 +7,7 @@ value comes in by the namespace. The text is kept in `linecache`, so that traceb
 import inspect
 import itertools
 import linecache
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -44,14 +44,18 @@ def compile_plan(
     function in a worker thread. With `handed_on` the function takes `use` as its last argument, and awaits `use(result)` while
     everything of scope `call` is still open. `before(ctx)` is called when all arguments are there, just before the call.
     """
-    if not (plan.steps or extras or threaded or handed_on or before) and [(each.source, each.is_positional) for each in plan.arguments] == [
-        (plan.arguments[0].source if plan.arguments else None, True)
-    ]:
-        only = plan.arguments[0].source
-        if isinstance(only, Leaf) and only.template == "ctx":
-            return Compiled(plan.function, False, plan)  # it takes the context and nothing else, as many do
+    if not (extras or threaded or handed_on or before) and _takes_the_context_alone(plan):
+        return Compiled(plan.function, False, plan)
     writer = _Writer(plan, extras, awaited=awaited, threaded=threaded, handed_on=handed_on, before=before)
     return Compiled(writer.function(), writer.is_async, plan)
+
+
+def _takes_the_context_alone(plan: Plan) -> bool:
+    """The function is called just as the compiled one would be, as many handlers are: then it stands for itself."""
+    if plan.steps or len(plan.arguments) != 1:
+        return False
+    (argument,) = plan.arguments
+    return argument.is_positional and isinstance(argument.source, Leaf) and argument.source.template == "ctx"
 
 
 class _Writer:
@@ -201,7 +205,7 @@ class _Writer:
         self._lines.append("    " * self._depth + line)
 
     @contextmanager
-    def _indented(self) -> Any:
+    def _indented(self) -> Generator[None]:
         self._depth += 1
         yield
         self._depth -= 1
