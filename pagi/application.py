@@ -140,7 +140,7 @@ class App(Router, extends_router=True):
             for factory in reversed(self._asgi_middleware):
                 wrapped = factory(wrapped)
             self._wrapped = wrapped
-        self._is_plain = not (self._rewrites or self._asgi_middleware)
+        self._is_plain = not (self._rewrites or self._asgi_middleware or site.hosts)
         self._site = site
 
     def _parts(self) -> Parts:

@@ -37,6 +37,7 @@ from pagi.messages.problems import HTTPException
 from pagi.messages.response import Redirect, Response
 from pagi.middleware.chain import fuse
 from pagi.middleware.kinds import ContextClasses, UnguardedRoute, kinds_of, named
+from pagi.routing.hosts import host_pattern
 from pagi.routing.patterns import Pattern
 from pagi.routing.prefixes import check_reachable
 from pagi.routing.table import Leaf
@@ -184,10 +185,12 @@ class _Builder:
     def mount(self, mount: Mount, place: Place, owner: tuple[Middleware, ...]) -> None:
         """One application under a prefix."""
         full = place.prefix + mount.prefix
-        prefix = place.below(mount.prefix).pattern("") if full else None
+        prefix = place.below(mount.prefix).pattern("") if full and mount.host is None else None
         whole = prefix.under(self.mounted_at) if prefix else self.mounted_at
+        if mount.host is not None:
+            whole = host_pattern(mount.host).under(self.mounted_at)
         layers = (*owner, *self.wired(mount.middleware))
-        label = f"the application mounted at {full or '/'} ({name_of(mount.app)})"
+        label = f"the application mounted at {mount.host or full or '/'} ({name_of(mount.app)})"
         inner: Site | None = None
         served: Layer
         # An app that cannot be entered settles the kind itself: its streams begin inside, out here they are http.
@@ -213,10 +216,14 @@ class _Builder:
         for kind in KINDS:
             run = fuse(self.serving(layers, kind), served, kind, contexts)
             targets[kind] = Target(kind, contexts[kind], f"{text}/{{rest:path}}", run, serve)
-        self.site.mounts.add(prefix, MountPoint(targets, inner, speaks_sse), label)
-        self.mounts.append((prefix, label))
+        point = MountPoint(targets, inner, speaks_sse)
+        if mount.host is not None:
+            self.site.hosts.add(mount.host, point)
+        else:
+            self.site.mounts.add(prefix, point, label)
+            self.mounts.append((prefix, label))
         self.name_mount(mount, prefix, place, inner, label)
-        self.describe_mount(mount, text or "/", layers, inner)
+        self.describe_mount(mount, mount.host or text or "/", layers, inner)
 
     def name_mount(self, mount: Mount, prefix: Pattern | None, place: Place, inner: Site | None, label: str) -> None:
         """What `url_for` knows of a mount."""
@@ -232,7 +239,8 @@ class _Builder:
         """The rows of a mount: all routes of a pagi app, one for any other."""
         around = _names(layers)
         if inner is not None:
-            self.site.routes += [replace(row, middleware=(*around, *row.middleware)) for row in inner.routes]
+            host = mount.host or ""
+            self.site.routes += [replace(row, path=host + row.path, middleware=(*around, *row.middleware)) for row in inner.routes]
             return
         app = name_of(mount.app)
         if app.endswith(".__call__"):

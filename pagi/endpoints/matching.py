@@ -51,6 +51,10 @@ def match(site: Site, scope: Scope) -> Match:
 
 def _match(site: Site, scope: Scope, path: str, root_path: str) -> Match:
     kind: Kind = scope["type"]
+    if site.hosts:
+        answering = site.hosts.find(_host(scope))
+        if answering is not None:
+            return _entered(answering[0], scope, path, root_path, answering[1])
     mount = site.mounts.find(path) if site.mounts else None
     misfits: list[Leaf[Target]] = []
     found = _routed(site, scope, path, mount, misfits, is_other=False)
@@ -129,19 +133,27 @@ def allow_field(methods: set[str]) -> str:
 
 
 def _mounted(mounted: Mounted, scope: Scope, path: str, root_path: str) -> Match:
-    mount, _, prefix_params, prefix = mounted
-    root_path += prefix
+    mount, _, params, prefix = mounted
+    return _entered(mount, scope, path[len(prefix) :] or "/", root_path + prefix, params)
+
+
+def _host(scope: Scope) -> str:
+    return next((value.decode("latin-1") for name, value in scope["headers"] if name == b"host"), "")
+
+
+def _entered(mount: MountPoint, scope: Scope, path: str, root_path: str, mount_params: dict[str, Any]) -> Match:
+    """The way into an application, where `path` and `root_path` are those inside of it."""
     kind: Kind = scope["type"]
     if mount.inner is None:
         if kind != "websocket":
             wants = mount.speaks_sse and scope["method"] not in _NO_STREAM and wants_stream(scope)
             kind = "sse" if wants else "http"
-        return mount.targets[kind], prefix_params
-    target, params = _match(mount.inner, scope, path[len(prefix) :] or "/", root_path)
+        return mount.targets[kind], mount_params
+    target, params = _match(mount.inner, scope, path, root_path)
     found = InnerMatch(mount.inner, root_path, target, params)
     found_inside = scope.get(INNER)
     scope[INNER] = [found] if found_inside is None else [found, *found_inside]
-    return mount.entering(target), prefix_params
+    return mount.entering(target), mount_params
 
 
 def wants_stream(scope: Scope) -> bool:

@@ -65,9 +65,10 @@ class Route:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mount:
-    """An application under a prefix."""
+    """An application under a prefix, or for a host."""
 
     prefix: str
     app: Any
+    host: str | None = None
     name: str | None = None
     middleware: tuple[AnyMiddleware, ...] = ()

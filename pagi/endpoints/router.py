@@ -23,6 +23,7 @@ from pagi.gateway.marker import Marker
 from pagi.gateway.types import AnyApp, ASGIApp, Receive, Scope, Send
 from pagi.http.errors import ConfigError
 from pagi.routing.converters import Converter
+from pagi.routing.hosts import host_pattern
 from pagi.routing.table import TrailingSlash
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -261,6 +262,18 @@ class Router:
         routes of a pagi app as `name:route`, and any other app as `name` with the rest of the path as `path`.
         """
         self._append(Mount(prefix=checked_prefix(prefix), app=app, name=name, middleware=checked_middleware(middleware)))
+
+    def host(self, pattern: str, app: "AnyApp | Router", *, middleware: Sequence[AnyMiddleware] = ()) -> None:
+        """Hands everything that is asked of a host to another application, before any path is matched: `api.example.org`.
+
+        A label may be left open, and is then a parameter: `{tenant}.example.org`. Letters' case and the port do not matter. The
+        host is what the client says: behind a proxy, what the proxy lets pass.
+
+        Raises:
+            BadHost: the pattern is none.
+        """
+        host_pattern(pattern)
+        self._append(Mount(prefix="", host=pattern, app=app, middleware=checked_middleware(middleware)))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The router as an application of its own."""

@@ -13,6 +13,7 @@ from pagi.endpoints.resolving import Resolvers
 from pagi.injection.plan import Step
 from pagi.injection.registry import Registry
 from pagi.messages.response import Response
+from pagi.routing.hosts import Hosts
 from pagi.routing.prefixes import Prefixes
 from pagi.routing.table import Table
 from pagi.routing.urls import Names
@@ -97,6 +98,7 @@ class Site:
         self.routes: list[RouteInfo] = []
         self.encode: Callable[[Any], bytes] = msgspec.json.Encoder().encode
         self.mounts: Prefixes[MountPoint] = Prefixes()
+        self.hosts: Hosts[MountPoint] = Hosts()
         self.missing: dict[Kind, Target] = {}
         """What answers where nothing matched, on http and websocket."""
         self.elsewhere: Target
