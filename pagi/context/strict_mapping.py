@@ -1,5 +1,6 @@
 """A mapping that complains: a missing key is an error that lists the keys there are. With typed keys, one place per name."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from types import UnionType
 from typing import Any, ClassVar, Generic, overload
@@ -43,7 +44,7 @@ class MissingKey(KeyError):
         return str(self.args[0])
 
 
-class StrictMapping:
+class StrictMapping(ABC):
     """Names and typed keys of one name are one place. What is done to entries on their way is for a subclass to say."""
 
     __slots__ = ()
@@ -51,9 +52,9 @@ class StrictMapping:
     holder: ClassVar[str]
     """How errors call this mapping."""
 
+    @abstractmethod
     def _entries(self) -> dict[str, Any]:
         """The entries, to be read."""
-        raise NotImplementedError
 
     def _changing(self, name: str) -> dict[str, Any]:
         """The entries, the one of this name to be changed."""

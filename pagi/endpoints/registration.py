@@ -12,6 +12,11 @@ from pagi.http.errors import ConfigError
 
 
 def checked_prefix(prefix: str) -> str:
+    """A prefix without the slash at its end; empty for none.
+
+    Raises:
+        ConfigError: it does not start with a slash.
+    """
     prefix = prefix.removesuffix("/")
     if prefix and not prefix.startswith("/"):
         raise ConfigError(f"prefix {prefix!r} must start with '/'")
@@ -48,6 +53,7 @@ def middleware_of(router: Any, cls: type[Any], layer: NamedMiddleware) -> AnyMid
 
 
 def marked_route(mark: Mark, handler: Callable[..., Any], middleware: Sequence[Any], owner: type[Any] | None = None) -> Route:
+    """The route of a marked method: bound already, or with `owner` a method of an object that is made when the app starts."""
     return Route(
         kind=mark.kind,
         methods=tuple(method.upper() for method in mark.methods),
@@ -62,6 +68,11 @@ def marked_route(mark: Mark, handler: Callable[..., Any], middleware: Sequence[A
 
 
 def late_middleware(cls: type[Any], layer: NamedMiddleware) -> Any:
+    """`middleware_of` for a class of which there is no object yet.
+
+    Raises:
+        ConfigError: the class has no method of that name.
+    """
     if not isinstance(layer, str):
         return layer
     if not hasattr(cls, layer):
@@ -72,6 +83,7 @@ def late_middleware(cls: type[Any], layer: NamedMiddleware) -> Any:
 
 
 def endpoint_routes(path: str, endpoint: AnyEndpoint, name: str | None, middleware: tuple[AnyMiddleware, ...]) -> Iterator[Route]:
+    """One route for each verb of an HTTP endpoint, one for any other."""
     cls = endpoint_class(endpoint)
     shared: dict[str, Any] = {"kind": cls.kind, "path": path, "middleware": middleware, "context_class": cls.context_class}
     if issubclass(cls, HTTPEndpoint):
@@ -87,6 +99,11 @@ def endpoint_routes(path: str, endpoint: AnyEndpoint, name: str | None, middlewa
 
 
 def check_stream_methods(path: str, methods: Sequence[str]) -> None:
+    """Methods that can ask for a stream.
+
+    Raises:
+        ConfigError: they are no list, or one never starts a stream.
+    """
     if isinstance(methods, str):
         raise ConfigError(f"sse {path}: methods is a list, write [{methods!r}]")
     if {"HEAD", "OPTIONS"} & {method.upper() for method in methods}:
