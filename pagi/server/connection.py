@@ -20,8 +20,9 @@ from pagi.server.wire.response_writer import coalesced
 log = logging.getLogger("pagi.server")
 
 LINGER_SECONDS = 1.0
-LINGER_BYTES = 256 * 1024
-"""What a client may still send after its last answer before it is cut off: enough for it to read that answer."""
+LINGER_BYTES = 4 * 1024 * 1024
+"""What a client may still send after its last answer before it is cut off. Sockets buffer megabytes on the way, and the reset that
+follows unread bytes overtakes that answer: with 256 KiB one deflate bomb in several hundred never read its 1009."""
 SERVER_FULL = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nretry-after: 5\r\nconnection: close\r\n\r\n"
 """What a client gets when as many connections are open as may be. Nothing of it was read."""
 
