@@ -84,8 +84,7 @@ def json_reader(annotation: Any, default: Any, opened: Opened, codecs: Codecs = 
                 raise Unfit("body", "is required")
             return default
         # Anything else could be sent from a foreign page without its browser asking us first (Fetch, CORS-safelisted types).
-        # Nearly everybody spells it so: then the fields need no index.
-        if JSON_TYPE not in request.scope.get("headers", ()) and not _is_json(request):
+        if not _is_json(request):
             raise BadBody(f"JSON was expected (content-type: {_JSON}), got {request.content_type or 'no content type'!r}", 415)
         try:
             try:
@@ -116,6 +115,12 @@ def _misfits(data: bytes, annotation: Any, first: msgspec.ValidationError, codec
 
 
 def _is_json(request: WithBody) -> bool:
+    # Nearly everybody spells it so: then the fields need no index. Of several the last one counts, as for all who read the field.
+    for field in reversed(request.scope.get("headers", ())):
+        if field[0] == b"content-type":
+            if field == JSON_TYPE:
+                return True
+            break
     try:
         return parse_media_type(request.headers.get("content-type", "")).is_json
     except InvalidMediaType:

@@ -45,7 +45,6 @@ class Registry:
         self._overrides: dict[Hashable, Any] = {key_of(target): stand_in for target, stand_in in (overrides or {}).items()}
         self._by_type: dict[Hashable, Maker] = {}
         self._by_function: dict[Hashable, Maker] = {}
-        self._listed: set[Hashable] = set()
         for thing in providers:
             self._register(thing)
         for thing in defaults:

@@ -68,3 +68,16 @@ def test_a_file_is_an_upload_or_its_octets() -> None:
 
     with pytest.raises(ConfigError, match="photo: a file is an UploadFile, bytes, or a list of one of them"):
         app.build()
+
+
+@pytest.mark.parametrize(("types", "status"), [(("application/json", "text/plain"), 415), (("text/plain", "application/json"), 200)])
+async def test_of_several_content_types_the_last_one_counts(types: tuple[str, str], status: int) -> None:
+    app = App()
+
+    @app.post("/")
+    async def read(body: list[int]) -> list[int]:
+        return body
+
+    async with TestClient(app) as client:
+        reply = await client.post("/", content=b"[1]", headers=[("content-type", each) for each in types])
+        assert reply.status == status
