@@ -1,0 +1,46 @@
+"""How the application is run, and when it is ended."""
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from pagi.server.options.flag import Flag, Seconds
+
+
+class TimeoutOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Deadlines of a connection."""
+
+    head_seconds: Annotated[
+        Seconds, Flag("--timeout-head", help="From the first byte of a request, or the connection's opening, to the end of its head.")
+    ] = 10.0
+    keep_alive_seconds: Annotated[
+        Seconds, Flag("--timeout-keep-alive", help="How long an idle connection may wait for its next request.")
+    ] = 5.0
+    disconnect_grace_seconds: Annotated[
+        Seconds, Flag("--timeout-disconnect-grace", help="After the client left, before streams and WebSockets are cancelled.")
+    ] = 5.0
+    graceful_seconds: Annotated[Seconds, Flag("--timeout-graceful-shutdown", help="From the closing signal until what is left is cut.")] = (
+        30.0
+    )
+    startup_seconds: Annotated[Seconds, Flag("--timeout-startup", help="How long the lifespan may take to start. 0: no limit.")] = 60.0
+
+
+class ServeOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How the application is run and logged."""
+
+    interface: Annotated[
+        Literal["auto", "pagi", "asgi"], Flag("--interface", help="Who gets `sse` scopes: auto asks the app's marker.")
+    ] = "auto"
+    lifespan: Annotated[
+        Literal["auto", "on", "off"],
+        Flag("--lifespan", help="auto: an app that declines is served without; on: declining is fatal; off: never asked."),
+    ] = "auto"
+    root_path: Annotated[str, Flag("--root-path", help="Prefix under which a proxy shows the application.")] = ""
+    loop: Annotated[Literal["auto", "uvloop", "asyncio", "trio"], Flag("--loop", help="auto: uvloop when installed, else asyncio.")] = (
+        "auto"
+    )
+    log_level: Annotated[
+        Literal["critical", "error", "warning", "info", "debug", "trace"], Flag("--log-level", help="Least level of server log lines.")
+    ] = "info"
+    access_log: Annotated[bool, Flag("--access-log", help="A line for each exchange on stdout.")] = True
+    access_log_format: Annotated[Literal["text", "json"], Flag("--access-log-format", help="text or json.")] = "text"
