@@ -36,7 +36,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "testing": {
         "messages", "injection", *GROUND,
         "server/runtime",  # the two protocols that a memory line and a test runtime meet
-        "server/options", "server/service", "server/connection", "server/exchanges", "server/wire", "server/process/lifespan",
+        "server/options", "server/service", "server/opening", "server/endings", "server/exchanges", "server/wire",
+        "server/process/lifespan",
     },
     "testing/live": {"server", "testing", *GROUND},
     "server": GROUND,
@@ -187,7 +188,7 @@ def test_every_form_of_import_is_read(source: str, name: str) -> None:
         ("server/wire/http1", "http/errors", True),
         ("server/wire/http1", "application", False),
         ("server/options", "", False),
-        ("testing/client", "server/connection", True),
+        ("testing/client", "server/opening", True),
         ("testing/client", "server/transports/asyncio", False),
         ("testing/client", "server", False),
         ("testing/live", "server/server", True),

@@ -19,13 +19,6 @@ from pagi.server.wire.response_writer import coalesced
 
 log = logging.getLogger("pagi.server")
 
-LINGER_SECONDS = 1.0
-LINGER_BYTES = 4 * 1024 * 1024
-"""What a client may still send after its last answer before it is cut off. Sockets buffer megabytes on the way, and the reset that
-follows unread bytes overtakes that answer: with 256 KiB one deflate bomb in several hundred never read its 1009."""
-SERVER_FULL = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\nretry-after: 5\r\nconnection: close\r\n\r\n"
-"""What a client gets when as many connections are open as may be. Nothing of it was read."""
-
 
 class Connection:
     """One client's connection. The transport tells it what arrived; it tells the line what to write."""
@@ -37,7 +30,7 @@ class Connection:
         "unyielded_events",
     )  # fmt: skip
 
-    def __init__(self, service: Service, line: Line, peer: Peer) -> None:
+    def __init__(self, service: Service, line: Line, peer: Peer, opened_at: float | None = None) -> None:
         options = service.options
         self.service = service
         self.peer = peer
@@ -61,7 +54,7 @@ class Connection:
         """Whose bytes all of them are, both ways: the engine is bypassed."""
         self._lost_at: float | None = None
         self._idle_since = self.last_read = self._progress_at = service.runtime.now()
-        self._head_since: float | None = self._idle_since
+        self._head_since: float | None = self._idle_since if opened_at is None else opened_at
         self._written = self._progress = 0
         service.connections.add(self)
 
@@ -133,12 +126,15 @@ class Connection:
             self._line.close()
 
     def begin_closing(self, deadline: float) -> None:
-        """The server will end: an idle connection does so now, one with an exchange after it."""
+        """The server will end: an idle connection does so now, one with an exchange after it.
+
+        One that waits for a retiring worker may stay idle for as long as ever: its next request may be on its way.
+        """
         if self._exchanges:
             self.engine.close_after()
             for exchange in list(self._exchanges.values()):
                 exchange.begin_closing(deadline)
-        elif self._lost_at is None:
+        elif self._head_since is None and not (self.service.is_retiring and self.service.options.timeouts.keep_alive_seconds):
             self._line.close()
 
     def cut(self) -> list[object]:
@@ -404,16 +400,3 @@ class Connection:
     def _client(self) -> str:
         client = self.peer.client
         return f"{client[0]}:{client[1]}" if client else "unix"
-
-
-def reason_of(error: BaseException | None) -> Reason:
-    """Why a line was lost, from what the operating system said."""
-    match error:
-        case None | ConnectionResetError() | ConnectionAbortedError():
-            return Reason.CLIENT_CLOSED
-        case BrokenPipeError():
-            return Reason.WRITE_ERROR
-        case TimeoutError():
-            return Reason.CLIENT_TIMEOUT
-        case _:
-            return Reason.READ_ERROR

@@ -6,11 +6,35 @@ from typing import Any, Protocol
 
 from pagi.gateway.connection import Waiter
 from pagi.gateway.direct import Timer
+from pagi.gateway.reasons import Reason
 from pagi.server.wire.engine import Part
 
-__all__ = ["Line", "Runtime", "Timer", "Waiter", "call_all"]
+__all__ = ["Line", "Listener", "Runtime", "Timer", "Waiter", "call_all"]
 
 log = logging.getLogger("pagi.server")
+
+
+class Listener(Protocol):
+    """Who a line tells what happens to it."""
+
+    is_congested: bool
+    """It was told `congested` and not yet `drained`."""
+
+    def received(self, data: bytes) -> None:
+        """Bytes arrived; `b""` is the end of input."""
+        ...
+
+    def lost(self, reason: Reason) -> None:
+        """The line is gone, whoever ended it. Nothing is told after that."""
+        ...
+
+    def congested(self) -> None:
+        """Unsent bytes reached the high mark."""
+        ...
+
+    def drained(self) -> None:
+        """Unsent bytes fell under the low mark."""
+        ...
 
 
 class Line(Protocol):
@@ -18,6 +42,10 @@ class Line(Protocol):
 
     sends_files: bool
     """Parts of files may be among what is written."""
+
+    def hand_over(self, listener: Listener) -> None:
+        """From now on this one is told what happens."""
+        ...
 
     def write(self, parts: Sequence[Part]) -> None:
         """Takes these bytes for sending, in order."""

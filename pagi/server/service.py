@@ -43,7 +43,10 @@ class Service:
         self.failures: Callable[[BaseException], None] | None = None
         """Told each error that an application or an exchange failed with, beside the log."""
         self.connections: set[Member] = set()
+        self.closing_since: float | None = None
         self.closing_deadline: float | None = None
+        self.is_retiring = False
+        """Another worker serves in this one's place: clients lose nothing by coming back, and may keep an idle connection a while."""
         self._common_scopes: dict[tuple[str, int | None], dict[str, Any]] = {}
         """By the listener's address; a host that listens on all of its addresses has as many."""
         self._quiet: Waiter | None = None
@@ -85,9 +88,11 @@ class Service:
             self._quiet = self.runtime.waiter()
             await self._quiet.wait()
 
-    def begin_closing(self, deadline: float) -> None:
-        """The closing signal: idle connections end now, exchanges are told that they have until `deadline`."""
+    def begin_closing(self, deadline: float, *, retiring: bool = False) -> None:
+        """The closing signal: idle connections end, exchanges are told that they have until `deadline`."""
+        self.closing_since = self.runtime.now()
         self.closing_deadline = deadline
+        self.is_retiring = retiring
         for connection in list(self.connections):
             connection.begin_closing(deadline)
 

@@ -270,7 +270,6 @@ class TestClient:
         fields = [field for field in fields if field[0] != b"host"]
         fields += self._cookie_field(target, checked_cookies(cookies, headers))
         wire = self.connect()
-        served = wire.line.connection
         session = WebSocketSession(wire, self._failures, answers_pings=answer_pings)
         try:
             try:
@@ -286,7 +285,7 @@ class TestClient:
         finally:
             run.tended.discard(session.tend)
             wire.abort()
-        await run.settle(served)
+        await run.settle(wire.line.listener)
 
     async def websocket_denial(
         self,
@@ -348,7 +347,6 @@ class TestClient:
         run = self._running()
         cookie = self._cookie_field(request.target, request.cookies)
         wire = self.connect()
-        served = wire.line.connection
         exchange = ClientExchange(wire, run.runtime, self._failures)
         try:
             with run.runtime.following():
@@ -357,7 +355,7 @@ class TestClient:
             yield exchange, head
         finally:
             await exchange.leave()
-        await run.settle(served)
+        await run.settle(wire.line.listener)
 
     def _cookie_field(self, target: str, more: Mapping[str, str] | None) -> HeaderList:
         """The Cookie field of a request, if it has one. `more` of None: the test wrote its own."""

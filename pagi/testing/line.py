@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 from typing import cast
 
 from pagi.gateway.connection import Waiter
-from pagi.server.connection import Connection, reason_of
+from pagi.server.endings import reason_of
 from pagi.server.options import FlowOptions
-from pagi.server.runtime import Runtime
+from pagi.server.runtime import Listener, Runtime
 from pagi.server.wire.engine import Part
 
 READ_BYTES = 64 * 1024
@@ -43,8 +43,10 @@ class MemoryLine:
     sends_files = False
 
     def __init__(self, runtime: Runtime, flow: FlowOptions) -> None:
-        self.connection: Connection | None = None
+        self.connection: Listener | None = None
         """Who hears what the test sends; None where the server refused the connection, or the line is gone."""
+        self.listener: Listener | None = None
+        """Who heard it last, also when the line is gone."""
         self.arrived = Bell(runtime)
         """Rung when there is something new to read, the end included."""
         self.taken = Bell(runtime)
@@ -64,6 +66,9 @@ class MemoryLine:
         self._delivering = False
 
     # ---- what the connection asks (see `Line`)
+
+    def hand_over(self, listener: Listener) -> None:
+        self.connection = self.listener = listener
 
     def write(self, parts: Sequence[Part]) -> None:
         if self._closing:

@@ -8,10 +8,12 @@ import anyio
 
 from pagi.gateway.types import AnyApp
 from pagi.http.errors import ConfigError
-from pagi.server.connection import SERVER_FULL, Connection
+from pagi.server.endings import SERVER_FULL
 from pagi.server.exchanges.scope import Peer
+from pagi.server.opening import opened
 from pagi.server.options import ServerOptions
 from pagi.server.process.lifespan import Lifespan, StartupFailed
+from pagi.server.runtime import Listener
 from pagi.testing.line import MemoryLine, RawConnection
 from pagi.testing.runtime import HostedRuntime, HostedTask
 from pagi.testing.served import Failures, ServiceUnderTest
@@ -128,11 +130,11 @@ class Run:
             line.write([SERVER_FULL])
             line.close(linger=True)
         else:
-            line.connection = Connection(service, line, peer)
+            line.hand_over(opened(service, line, peer))
         self._open = {line, *(other for other in self._open if not other.is_gone)}
         return RawConnection(line)
 
-    async def settle(self, connection: Connection | None) -> None:
+    async def settle(self, connection: Listener | None) -> None:
         """Gives the application a moment to be done with a connection that the test has left, then says how it failed."""
         if connection is not None:
             with self.runtime.following(), anyio.move_on_after(LEAVE_SECONDS):

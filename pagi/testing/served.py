@@ -64,7 +64,7 @@ class ServiceUnderTest(Service):
         self._sweeper.stop()
         self._sweeper.start()
 
-    async def gone(self, connection: Member) -> None:
+    async def gone(self, connection: object) -> None:
         """Waits until the connection is lost and its last exchange is over."""
         while connection in self.connections:
             await self._forgotten.wait()

@@ -40,13 +40,29 @@ async def test_an_idle_connection_is_closed_at_once() -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         send.full(200, [], b"")
 
-    async with served(app) as server, server.peer() as used, server.peer() as fresh:
+    async with served(app) as server, server.peer() as used:
         await used.ask()
         await anyio.sleep(0.02)
         server.server.shutdown()
-        with anyio.fail_after(1):
+        with anyio.fail_after(0.5):
             assert await used.rest() == b""
-            assert await fresh.rest() == b""
+
+
+async def test_a_connection_that_has_said_nothing_yet_has_a_moment_for_its_request() -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        send.full(200, [], b"just in time")
+
+    async with served(app, keep_alive_seconds=0.4) as server, server.peer() as late, server.peer() as silent, server.peer() as slow:
+        await slow.send(GET[:10])
+        await anyio.sleep(0.02)
+        server.server.shutdown()
+        await anyio.sleep(0.2)
+        reply = await late.ask()
+        assert (reply.body, reply.header(b"connection")) == (b"just in time", b"close")
+        await slow.send(GET[10:])
+        assert (await slow.reply()).body == b"just in time"
+        with anyio.fail_after(2):
+            assert await silent.rest() == b""
 
 
 async def test_a_request_in_hand_finishes_and_its_connection_closes() -> None:

@@ -1,6 +1,5 @@
 """Sockets through anyio: trio's transport. Reads and writes at once where the socket is ready, and waits for it where it is not."""
 
-import errno
 import logging
 import socket
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
@@ -13,10 +12,12 @@ import anyio.lowlevel
 from anyio.abc import TaskGroup, TaskStatus
 
 from pagi.gateway.connection import Waiter
-from pagi.server.connection import LINGER_BYTES, LINGER_SECONDS, SERVER_FULL, Connection, reason_of
+from pagi.server.endings import LINGER_BYTES, LINGER_SECONDS, SERVER_FULL, reason_of
 from pagi.server.exchanges.scope import peer_of
-from pagi.server.runtime import Timer
+from pagi.server.opening import opened
+from pagi.server.runtime import Listener, Timer
 from pagi.server.service import Service
+from pagi.server.transports.accepting import PAUSE_SECONDS, Acceptor, OutOfRoom
 from pagi.server.transports.driving import DONE, first_step, go_on
 from pagi.server.transports.parts import has_file, send_parts
 from pagi.server.transports.tick import TickEnd
@@ -28,8 +29,6 @@ log = logging.getLogger("pagi.server")
 Work: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 
 READ_BYTES = 64 * 1024
-ACCEPT_PAUSE_SECONDS = 0.1
-OUT_OF_DESCRIPTORS = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 
 class ScopeTimer:
@@ -136,7 +135,7 @@ class SocketLine:
         self._socket = accepted
         flow = service.options.flow
         self._high, self._low = flow.high_water_bytes, flow.low_water_bytes
-        self._connection: Connection | None = None
+        self._connection: Listener | None = None
         self._small = min(self._high // 4, JOIN_BYTES)
         self._due: Sequence[Part] | None = None
         """A small write of this tick."""
@@ -160,10 +159,13 @@ class SocketLine:
             self.write([SERVER_FULL])
             self.close(linger=True)
         else:
-            self._connection = Connection(self._service, self, peer_of(*names))
+            self._connection = opened(self._service, self, peer_of(*names))
         await self._read()
 
     # ---- what the connection asks (see `Line`)
+
+    def hand_over(self, listener: Listener) -> None:
+        self._connection = listener
 
     def write(self, parts: Sequence[Part]) -> None:
         if self._lost:
@@ -355,35 +357,29 @@ class AnyioTransport:
     async def listen(self, service: Service, sockets: list[socket.socket]) -> None:
         """Accepts from now on."""
         self._sockets = sockets
-        for opened in sockets:
-            self._clockwork.start_soon(self._accept, service, opened)
+        for listening in sockets:
+            self._clockwork.start_soon(self._accept, service, Acceptor(listening))
 
     async def stop_listening(self) -> None:
         """Accepts nothing more, and closes the listening sockets. Open connections stay."""
-        for opened in self._sockets:
-            anyio.notify_closing(opened)
-            opened.close()
+        for listening in self._sockets:
+            anyio.notify_closing(listening)
+            listening.close()
 
-    async def _accept(self, service: Service, listening: socket.socket) -> None:
+    async def _accept(self, service: Service, acceptor: Acceptor) -> None:
         while True:
             try:
-                await anyio.wait_readable(listening)
-                accepted, _ = listening.accept()
-            except BlockingIOError:
-                continue
+                await anyio.wait_readable(acceptor.listening)
+                accepted = acceptor.accept()
+            except OutOfRoom:
+                await anyio.sleep(PAUSE_SECONDS)
+                accepted = None
             except anyio.ClosedResourceError:
                 return
-            except OSError as error:
-                if listening.fileno() < 0:
-                    return
-                if error.errno in OUT_OF_DESCRIPTORS:
-                    log.error("cannot accept: %s; pausing for %g s", error.strerror, ACCEPT_PAUSE_SECONDS)
-                    await anyio.sleep(ACCEPT_PAUSE_SECONDS)
-                continue
-            accepted.setblocking(False)
-            if accepted.family != socket.AF_UNIX:
-                accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            self._work.start_soon(SocketLine(service, self.runtime, self._clockwork, self._work, accepted).serve)
+            if accepted is not None:
+                self._work.start_soon(SocketLine(service, self.runtime, self._clockwork, self._work, accepted).serve)
+            elif acceptor.is_closed:
+                return
 
 
 async def _hold_group(*, task_status: TaskStatus[TaskGroup]) -> None:

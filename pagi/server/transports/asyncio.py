@@ -1,22 +1,27 @@
 """asyncio and uvloop: a Protocol is the line, a loop is the runtime. The fast path, and the one room that may import asyncio."""
 
 import asyncio
+import logging
 import socket
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any, cast
 
 from pagi.gateway.connection import Waiter
-from pagi.server.connection import LINGER_BYTES, LINGER_SECONDS, SERVER_FULL, Connection, reason_of
+from pagi.server.endings import LINGER_BYTES, LINGER_SECONDS, SERVER_FULL, reason_of
 from pagi.server.exchanges.scope import peer_of
-from pagi.server.runtime import Timer
+from pagi.server.opening import opened
+from pagi.server.runtime import Listener, Timer
 from pagi.server.service import Service
+from pagi.server.transports.accepting import PAUSE_SECONDS, Acceptor, OutOfRoom
 from pagi.server.transports.adoption import Adopter
 from pagi.server.transports.parts import has_file
 from pagi.server.transports.past_transport import PastTransport
 from pagi.server.transports.tick import TickEnd
 from pagi.server.wire.engine import Part
 from pagi.server.wire.response_writer import JOIN_BYTES
+
+log = logging.getLogger("pagi.server")
 
 
 class FutureWaiter:
@@ -104,7 +109,7 @@ class ProtocolLine(asyncio.Protocol):
         self._small = min(marks[0] // 4, JOIN_BYTES)
         self._flushes: list[Callable[[], None]] | None = None
         self._lingering: int | None = None
-        self._connection: Connection | None = None
+        self._connection: Listener | None = None
         self._transport: asyncio.Transport = cast(asyncio.Transport, None)
 
     # ---- what asyncio tells
@@ -116,9 +121,7 @@ class ProtocolLine(asyncio.Protocol):
             self._transport.write(SERVER_FULL)
             self.close(linger=True)
             return
-        self._connection = Connection(
-            self._service, self, peer_of(transport.get_extra_info("peername"), transport.get_extra_info("sockname"))
-        )
+        self._connection = opened(self._service, self, peer_of(transport.get_extra_info("peername"), transport.get_extra_info("sockname")))
 
     def data_received(self, data: bytes) -> None:
         if self._lingering is None and self._connection is not None:
@@ -157,6 +160,9 @@ class ProtocolLine(asyncio.Protocol):
             self._connection.drained()
 
     # ---- what the connection asks (see `Line`)
+
+    def hand_over(self, listener: Listener) -> None:
+        self._connection = listener
 
     def write(self, parts: Sequence[Part]) -> None:
         if len(parts) > 1 or len(parts[0]) > self._small or self._due is not None:
@@ -261,7 +267,8 @@ class AsyncioTransport:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self.runtime = AsyncioRuntime(loop)
-        self._servers: list[asyncio.Server] = []
+        self._acceptors: list[Acceptor] = []
+        self._openings: set[asyncio.Task[None]] = set()
 
     async def listen(self, service: Service, sockets: list[socket.socket]) -> None:
         """Accepts from now on."""
@@ -269,15 +276,41 @@ class AsyncioTransport:
         # asyncio's mark must be exceeded, ours is reached: so uvloop also writes 64 KiB at once instead of queueing them.
         high = max(flow.high_water_bytes - 1, 0)
         marks = high, min(flow.low_water_bytes, high)
-        for opened in sockets:
-            server = await self._loop.create_server(lambda: ProtocolLine(service, self._loop, marks, self.runtime), sock=opened)
-            self._servers.append(server)
+        for listening in sockets:
+            acceptor = Acceptor(listening)
+            self._acceptors.append(acceptor)
+            self._watch(acceptor, partial(ProtocolLine, service, self._loop, marks, self.runtime))
 
     async def stop_listening(self) -> None:
         """Accepts nothing more, and closes the listening sockets. Open connections stay."""
-        for server in self._servers:
-            server.close()
-        self._servers.clear()
+        for acceptor in self._acceptors:
+            if not acceptor.is_closed:
+                self._loop.remove_reader(acceptor.listening)
+                acceptor.listening.close()
+        self._acceptors.clear()
+
+    def _watch(self, acceptor: Acceptor, line: Callable[[], ProtocolLine]) -> None:
+        if not acceptor.is_closed:
+            self._loop.add_reader(acceptor.listening, self._accept, acceptor, line)
+
+    def _accept(self, acceptor: Acceptor, line: Callable[[], ProtocolLine]) -> None:
+        try:
+            accepted = acceptor.accept()
+        except OutOfRoom:
+            self._loop.remove_reader(acceptor.listening)
+            self._loop.call_later(PAUSE_SECONDS, self._watch, acceptor, line)
+            return
+        if accepted is not None:
+            task = self._loop.create_task(self._open(accepted, line))
+            self._openings.add(task)
+            task.add_done_callback(self._openings.discard)
+
+    async def _open(self, accepted: socket.socket, line: Callable[[], ProtocolLine]) -> None:
+        try:
+            await self._loop.connect_accepted_socket(line, accepted)
+        except OSError as error:
+            accepted.close()
+            log.debug("a connection was gone before it was looked at: %s", error)
 
 
 def running_loop() -> asyncio.AbstractEventLoop | None:

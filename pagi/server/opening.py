@@ -1,0 +1,73 @@
+"""A connection before its first bytes: they tell whether it speaks HTTP/1.1 or HTTP/2."""
+
+from pagi.gateway.reasons import Reason
+from pagi.server.connection import Connection
+from pagi.server.exchanges.scope import Peer
+from pagi.server.runtime import Line, Listener
+from pagi.server.service import Service
+
+SILENT_SECONDS = 1.0
+"""After the closing signal, how long a connection that has said nothing yet may still do so: its request may be on its way."""
+
+
+class Opening:
+    """Waits for the first bytes of a connection, then hands the line over to whoever speaks what they begin."""
+
+    __slots__ = ("_line", "_opened_at", "_peer", "_service", "is_congested")
+
+    def __init__(self, service: Service, line: Line, peer: Peer) -> None:
+        self._service = service
+        self._line = line
+        self._peer = peer
+        self._opened_at = service.runtime.now()
+        self.is_congested = False
+        service.connections.add(self)
+
+    # ---- what the transport tells
+
+    def received(self, data: bytes) -> None:
+        """Bytes arrived; `b""` is the end of input."""
+        self._speak_http1().received(data)
+
+    def lost(self, reason: Reason) -> None:
+        """The line is gone before anything was said."""
+        self._service.forget(self)
+
+    def congested(self) -> None:
+        self.is_congested = True
+
+    def drained(self) -> None:
+        self.is_congested = False
+
+    # ---- what the process tells
+
+    def sweep(self, now: float) -> None:
+        """A client that says nothing may do so for as long as a head may take; once the server closes, for a moment."""
+        service = self._service
+        if service.closing_since is not None and now - service.closing_since >= SILENT_SECONDS:
+            self._line.close()
+            return
+        limit = service.options.timeouts.head_seconds
+        if limit and now - self._opened_at >= limit:
+            self._speak_http1().sweep(now)
+
+    def begin_closing(self, deadline: float) -> None:
+        """It may have sent its request already: what comes is answered, as the connection's last."""
+
+    def cut(self) -> list[object]:
+        """The deadline passed."""
+        self._line.abort()
+        return []
+
+    # ---- inside
+
+    def _speak_http1(self) -> Connection:
+        self._service.connections.discard(self)
+        connection = Connection(self._service, self._line, self._peer, self._opened_at)
+        self._line.hand_over(connection)
+        return connection
+
+
+def opened(service: Service, line: Line, peer: Peer) -> Listener:
+    """Who hears what a new line has to tell."""
+    return Opening(service, line, peer)
