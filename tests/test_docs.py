@@ -108,4 +108,4 @@ def test_a_docstring_example_that_is_wrong_is_noticed() -> None:
 
 
 def test_modules_are_found() -> None:
-    assert "pagi/server/options.py" in [shown(path) for path in MODULES]
+    assert "pagi/server/options/__init__.py" in [shown(path) for path in MODULES]

@@ -2,6 +2,7 @@
 
 import inspect
 import logging
+import random
 from collections.abc import AsyncIterable, Awaitable, Callable
 from typing import Any, cast
 
@@ -32,6 +33,8 @@ log = logging.getLogger("pagi")
 Call = Callable[[Any], Any]
 """Calls the handler for one context."""
 
+RETRY_SECONDS = 3.0
+"""How long browsers wait where the endpoint says nothing about it, more or less."""
 HEAD_DELAY_SECONDS = 0.1
 """How long the generator may take for its first event, or its refusal, before the head leaves without either."""
 
@@ -217,7 +220,9 @@ async def run(call: Call, life: Life) -> Response:
     if declined is not None:
         return declined
     if ctx.connection.is_connected:
-        await sse.close()
+        # All that the closing server ends would be back at the same moment.
+        ended_by_server = life.scope.cancelled_caught and sse.state == "started"
+        await sse.close(retry_seconds=spread(sse.retry_seconds) if ended_by_server else None)
     return sent(ctx)
 
 
@@ -235,6 +240,11 @@ async def run_beside(call: Call, life: Life) -> Response:
     if failure is not None:
         raise failure
     return response if response is not None else sent(life.ctx)
+
+
+def spread(retry_seconds: float | None) -> float:
+    """When a client that is sent away should come back: half to one and a half times as long as usual, so that not all do at once."""
+    return (RETRY_SECONDS if retry_seconds is None else retry_seconds) * random.uniform(0.5, 1.5)  # noqa: S311 (nothing secret)
 
 
 def gives_events(result: object) -> TypeIs[AsyncIterable[Any]]:

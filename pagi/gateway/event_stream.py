@@ -103,7 +103,8 @@ class EventStream:
         if self.ended:
             return []
         self.close_reason = event.get("reason")
-        return [{"type": "http.response.body", "body": b"", "more_body": False}]
+        last = b"" if event.get("retry") is None else encode_retry(event["retry"])
+        return [{"type": "http.response.body", "body": last, "more_body": False}]
 
     def _decline(self, event: Message) -> list[Message]:
         name = DECLINE_NAMES.get(event["type"], event["type"])

@@ -216,10 +216,11 @@ class SSEKeepaliveEvent(TypedDict):
 
 
 class SSECloseEvent(TypedDict):
-    """Ends the stream at once. `reason` is for the log and never sent."""
+    """Ends the stream at once. `reason` is for the log and never sent; `retry`, in milliseconds, is the last thing that is."""
 
     type: Literal["sse.close"]
     reason: NotRequired[str | None]
+    retry: NotRequired[int | None]
 
 
 class SSEDeclineStartEvent(TypedDict):

@@ -124,7 +124,7 @@ FORMS: dict[str, dict[str, Form]] = {
         "sse.send": _form(data=_needed(_TEXT), event=_TEXT, id=_TEXT, retry=_SIZE, comment=_TEXT),
         "sse.comment": _form(comment=_needed(_TEXT)),
         "sse.keepalive": _form(interval=_needed(_SECONDS), comment=_TEXT),
-        "sse.close": _form(reason=_TEXT),
+        "sse.close": _form(reason=_TEXT, retry=_SIZE),
         "sse.http.response.start": _DENIAL_START,
         "sse.http.response.body": _DENIAL_BODY,
         **_HTTP,

@@ -139,8 +139,10 @@ class SSE(WithBody):
         if self.state == "started":
             await self._channel.raw({"type": "sse.keepalive", "interval": interval_seconds})
 
-    async def close(self) -> None:
+    async def close(self, *, retry_seconds: float | None = None) -> None:
         """Ends the stream; one that never started is started first. A second call does nothing.
+
+        `retry_seconds` is the last thing that is said: how long the client should wait before it comes back.
 
         Raises:
             ClientGone: the client left.
@@ -149,7 +151,9 @@ class SSE(WithBody):
             return
         await self.start()
         self.state = "closed"
-        await self._channel.raw({"type": "sse.close"})
+        await self._channel.raw(
+            {"type": "sse.close"} if retry_seconds is None else {"type": "sse.close", "retry": round(retry_seconds * 1000)}
+        )
 
     async def _ready(self, what: str) -> None:
         self.check_open(what)

@@ -3,6 +3,7 @@
 import enum
 import logging
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from typing import Any, cast
 
 import anyio
@@ -278,6 +279,21 @@ async def test_the_closing_signal_closes_the_generator_and_ends_the_stream(serve
     await run_until_blocked(exchange, lambda: exchange.handle.mark_closing(0))
     assert outline(exchange.events) == ["sse.start", "sse.send", "sse.close"]
     assert ended == ["ticks"]
+    assert 1500 <= exchange.events[-1]["retry"] <= 4500
+
+
+async def test_clients_that_are_sent_away_do_not_all_come_back_at_once(server: Server) -> None:
+    async def ticks() -> AsyncIterator[str]:
+        yield "a"
+        await anyio.sleep_forever()
+
+    told: list[int] = []
+    for _ in range(20):
+        exchange = feed(ticks, server).http("GET", "/", headers={"accept": "text/event-stream"})
+        await run_until_blocked(exchange, partial(exchange.handle.mark_closing, 0))
+        told.append(exchange.events[-1]["retry"])
+    assert len(set(told)) > 10
+    assert max(told) - min(told) > 300
 
 
 async def test_a_stream_that_listens_ends_itself(server: Server) -> None:

@@ -147,6 +147,12 @@ def test_a_close_ends_the_body_once() -> None:
     assert stream.finish() == []
 
 
+def test_the_last_thing_said_is_when_to_come_back() -> None:
+    assert started().feed({"type": "sse.close", "retry": 2500}) == [
+        {"type": "http.response.body", "body": b"retry: 2500\n", "more_body": False}
+    ]
+
+
 @pytest.mark.parametrize("name", ["sse.send", "sse.comment", "sse.keepalive", "sse.start", "http.response.start"])
 def test_nothing_but_a_close_may_follow_a_close(name: str) -> None:
     stream = started()
