@@ -307,9 +307,10 @@ class Connection:
                 return
             exchange = WebSocketExchange(self, request, handshake)
         self._exchanges[request.stream_id] = exchange
-        if service.closing_deadline is not None:
+        if service.is_leaving:
             self.engine.close_after()
-            exchange.begin_closing(service.closing_deadline)
+            if service.closing_deadline is not None:
+                exchange.begin_closing(service.closing_deadline)
         self._starting = True
         try:
             exchange.task = service.runtime.spawn(exchange.run)

@@ -13,7 +13,7 @@ from pagi.server.options import ServerOptions, server_options
 from pagi.server.process.lifespan import Lifespan
 from pagi.server.process.listeners import address_of, close_listeners, open_listeners, port_of
 from pagi.server.service import Service
-from pagi.server.transports.anyio import AnyioTransport
+from pagi.server.transports.anyio_accepting import AnyioTransport
 from pagi.server.transports.asyncio import AsyncioTransport, running_loop
 
 log = logging.getLogger("pagi.server")
@@ -41,18 +41,26 @@ class Server:
         """Where it listens, as a person writes it; empty until it does."""
         self.port: int | None = None
         """The bound TCP port; None before it listens, and on a Unix socket."""
+        self.is_accepting = False
+        """It takes new connections."""
         self.was_cut = False
         """Work was left at the shutdown deadline and was cut (exit code 4)."""
         self._stop = False
         self._forced = False
+        self._retires = False
+        self._shares_sockets = False
+        """Whoever gave us the sockets keeps them open: what waits there is not lost."""
         self._wake: Callable[[], None] | None = None
 
-    def shutdown(self, *, force: bool = False) -> None:
+    def shutdown(self, *, force: bool = False, retire: bool = False) -> None:
         """Begins the graceful end: nothing more is accepted, exchanges are told and drained until `graceful_seconds` passed.
 
-        With `force`, or when called again with it, what is left is cut at once. Call it in the loop's own thread.
+        With `force`, or when called again with it, what is left is cut at once. With `retire` another process serves on the same
+        sockets: there is no `shutdown_delay_seconds`, and idle connections may stay for their `keep_alive_seconds`. Call it in the
+        loop's own thread.
         """
         self._stop = True
+        self._retires = self._retires or retire
         self._forced = self._forced or force
         if self._wake is not None:
             self._wake()
@@ -74,6 +82,7 @@ class Server:
         if callable(build):
             build()
         served = open_listeners(self.options.listen) if sockets is None else sockets
+        self._shares_sockets = sockets is not None
         failure: Exception | None = None
         try:
             async with anyio.create_task_group() as group:
@@ -101,11 +110,13 @@ class Server:
         service.start()
         try:
             await transport.listen(service, sockets)
+            self.is_accepting = True
             self.addresses = [address_of(opened) for opened in sockets]
             self.port = port_of(sockets[0])
             log.info("listening on %s", ", ".join(self.addresses))
             task_status.started(self.port)
             await self._until(lambda: self._stop)
+            await self._delay(service)
             await self._drain(service, transport)
         finally:
             with anyio.CancelScope(shield=True):
@@ -115,13 +126,23 @@ class Server:
             left = (service.closing_deadline or 0.0) - transport.runtime.now()
             await lifespan.shutdown(max(left, CUT_SECONDS))
 
+    async def _delay(self, service: Service) -> None:
+        """Goes on serving for as long as load balancers need to hear that this server will end."""
+        seconds = 0.0 if self._retires else self.options.timeouts.shutdown_delay_seconds
+        service.is_leaving = True
+        if seconds and not self._forced:
+            log.info("stopping: not ready any more, closing in %g s", seconds)
+            with anyio.move_on_after(seconds):
+                await self._until(lambda: self._forced)
+
     async def _drain(self, service: Service, transport: AnyioTransport | AsyncioTransport) -> None:
         """Everything between the last accept and the last byte."""
         runtime = transport.runtime
-        await transport.stop_listening()
+        self.is_accepting = False
+        await transport.stop_listening(take_waiting=not self._shares_sockets)
         deadline = runtime.now() + self.options.timeouts.graceful_seconds
         open_connections = len(service.connections)
-        service.begin_closing(deadline)
+        service.begin_closing(deadline, retiring=self._retires)
         if service.connections:
             log.info("closing: %d connections, at most %g s", open_connections, self.options.timeouts.graceful_seconds)
         async with anyio.create_task_group() as waiting:

@@ -13,6 +13,7 @@ from pagi.server.access_log import AccessLog
 from pagi.server.deadlines import Sweeper, sweep_period
 from pagi.server.exchanges.scope import Peer, common_scope
 from pagi.server.options import ServerOptions
+from pagi.server.readiness import answering_readiness
 from pagi.server.runtime import Runtime, call_all
 from pagi.server.wire.head_writer import StaticLines
 
@@ -29,7 +30,7 @@ class Service:
     """One application served on one loop. Knows every open connection; outlives them all."""
 
     def __init__(self, app: AnyApp, options: ServerOptions, runtime: Runtime) -> None:
-        self.app = app
+        self.app = answering_readiness(app, options.serve.readiness_path, lambda: not self.is_leaving)
         self.options = options
         self.runtime = runtime
         self.state: dict[str, Any] = {}
@@ -45,6 +46,8 @@ class Service:
         self.connections: set[Member] = set()
         self.closing_since: float | None = None
         self.closing_deadline: float | None = None
+        self.is_leaving = False
+        """The server was told to stop: no answer keeps its connection any more."""
         self.is_retiring = False
         """Another worker serves in this one's place: clients lose nothing by coming back, and may keep an idle connection a while."""
         self._common_scopes: dict[tuple[str, int | None], dict[str, Any]] = {}
@@ -90,6 +93,7 @@ class Service:
 
     def begin_closing(self, deadline: float, *, retiring: bool = False) -> None:
         """The closing signal: idle connections end, exchanges are told that they have until `deadline`."""
+        self.is_leaving = True
         self.closing_since = self.runtime.now()
         self.closing_deadline = deadline
         self.is_retiring = retiring

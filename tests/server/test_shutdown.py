@@ -1,8 +1,10 @@
 """The graceful end: who hears of it, who may finish, and what is cut at the deadline."""
 
+import socket
 from typing import Any
 
 import anyio
+import anyio.to_thread
 import pytest
 from wsproto.events import CloseConnection, TextMessage
 
@@ -101,6 +103,62 @@ async def test_nothing_more_is_accepted() -> None:
         with pytest.raises(OSError):
             await server.ask()
         app.go.set()
+
+
+async def test_connections_that_wait_to_be_accepted_are_answered() -> None:
+    app = Held()
+    async with served(app) as server:
+        clients = [socket.create_connection(("127.0.0.1", server.port), timeout=3) for _ in range(20)]
+        for client in clients:
+            client.sendall(GET)
+        server.server.shutdown()
+        await eventually(lambda: app.began == 20)
+        app.go.set()
+        for client in clients:
+            answer = await anyio.to_thread.run_sync(client.recv, 65536)
+            assert answer.endswith(b"finished")
+            client.close()
+
+
+async def test_until_the_delay_is_over_it_accepts_and_answers_but_is_not_ready() -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        send.full(200, [], b"from the application")
+
+    async with served(app, shutdown_delay_seconds=0.3, readiness_path="/ready") as server, server.peer() as kept:
+        ready = b"GET /ready HTTP/1.1\r\nHost: x\r\n\r\n"
+        assert [(await kept.ask(ready)).status, (await kept.ask()).body] == [200, b"from the application"]
+        began = anyio.current_time()
+        server.server.shutdown()
+        await anyio.sleep(0.05)
+        fresh = await server.ask()
+        assert (fresh.status, fresh.header(b"connection"), fresh.body) == (200, b"close", b"from the application")
+        not_ready = await server.ask(ready)
+        assert (not_ready.status, not_ready.body) == (503, b"closing\n")
+        assert (await kept.ask()).header(b"connection") == b"close"
+        await eventually(lambda: not server.server.is_accepting)
+        assert anyio.current_time() - began >= 0.3
+
+
+async def test_a_second_signal_ends_the_delay() -> None:
+    async with served(Held(), shutdown_delay_seconds=30) as server:
+        server.server.shutdown()
+        await anyio.sleep(0.02)
+        server.server.shutdown(force=True)
+        await eventually(lambda: not server.server.is_accepting, seconds=1)
+
+
+async def test_an_idle_connection_of_one_that_retires_may_still_ask() -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        send.full(200, [], b"")
+
+    async with served(app, keep_alive_seconds=0.6) as server, server.peer() as asking, server.peer() as idle:
+        await asking.ask()
+        await idle.ask()
+        server.server.shutdown(retire=True)
+        await anyio.sleep(0.2)
+        assert (await asking.ask()).header(b"connection") == b"close"
+        with anyio.fail_after(1.5):
+            assert await idle.rest() == b""
 
 
 async def test_a_stream_hears_the_closing_signal_and_the_deadline() -> None:

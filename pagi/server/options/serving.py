@@ -22,6 +22,13 @@ class TimeoutOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     graceful_seconds: Annotated[Seconds, Flag("--timeout-graceful-shutdown", help="From the closing signal until what is left is cut.")] = (
         30.0
     )
+    shutdown_delay_seconds: Annotated[
+        Seconds,
+        Flag(
+            "--shutdown-delay",
+            help="From the signal to stop until the closing signal: still accepting, but not ready, and answers close their connection.",
+        ),
+    ] = 0.0
     startup_seconds: Annotated[Seconds, Flag("--timeout-startup", help="How long the lifespan may take to start. 0: no limit.")] = 60.0
 
 
@@ -36,6 +43,13 @@ class ServeOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         Flag("--lifespan", help="auto: an app that declines is served without; on: declining is fatal; off: never asked."),
     ] = "auto"
     root_path: Annotated[str, Flag("--root-path", help="Prefix under which a proxy shows the application.")] = ""
+    readiness_path: Annotated[
+        str,
+        Flag(
+            "--readiness-path",
+            help="Path that the server itself answers: 200 while it serves, 503 from the signal to stop on. Empty: none.",
+        ),
+    ] = ""
     loop: Annotated[Literal["auto", "uvloop", "asyncio", "trio"], Flag("--loop", help="auto: uvloop when installed, else asyncio.")] = (
         "auto"
     )

@@ -3,11 +3,14 @@
 import errno
 import logging
 import socket
+from collections.abc import Iterator
 
 log = logging.getLogger("pagi.server")
 
 PAUSE_SECONDS = 0.1
 """How long nothing is accepted after the system said that it has no room: every attempt before would fail alike."""
+OPENING_SECONDS = 1.0
+"""When the server closes, how long connections that were just accepted may take to be ready for their request."""
 OUT_OF_ROOM = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 
@@ -54,6 +57,14 @@ class Acceptor:
         if accepted.family != socket.AF_UNIX:
             accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return accepted
+
+    def waiting(self) -> Iterator[socket.socket]:
+        """All that wait now, as far as there is room for them."""
+        try:
+            while (accepted := self.accept()) is not None:
+                yield accepted
+        except OutOfRoom:
+            return
 
 
 class OutOfRoom(Exception):

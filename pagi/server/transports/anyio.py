@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 import anyio
 import anyio.lowlevel
-from anyio.abc import TaskGroup, TaskStatus
+from anyio.abc import TaskGroup
 
 from pagi.gateway.connection import Waiter
 from pagi.server.endings import LINGER_BYTES, LINGER_SECONDS, SERVER_FULL, reason_of
@@ -17,7 +17,6 @@ from pagi.server.exchanges.scope import peer_of
 from pagi.server.opening import opened
 from pagi.server.runtime import Listener, Timer
 from pagi.server.service import Service
-from pagi.server.transports.accepting import PAUSE_SECONDS, Acceptor, OutOfRoom
 from pagi.server.transports.driving import DONE, first_step, go_on
 from pagi.server.transports.parts import has_file, send_parts
 from pagi.server.transports.tick import TickEnd
@@ -147,20 +146,20 @@ class SocketLine:
         self._lingering: int | None = None
         self._lost = False
 
-    async def serve(self) -> None:
-        """The connection's first task."""
+    def begin(self) -> bool:
+        """Looks who is there, and has a connection made for it. Returns whether there is something to read."""
         accepted = self._socket
         try:
             names = accepted.getpeername(), accepted.getsockname()
         except OSError:
             accepted.close()  # it was reset before it was looked at
-            return
+            return False
         if self._service.is_full:
             self.write([SERVER_FULL])
             self.close(linger=True)
         else:
             self._connection = opened(self._service, self, peer_of(*names))
-        await self._read()
+        return True
 
     # ---- what the connection asks (see `Line`)
 
@@ -234,7 +233,7 @@ class SocketLine:
 
     # ---- inside
 
-    async def _read(self) -> None:
+    async def read(self) -> None:
         """Reads until the connection ends, or until an exchange that has to wait keeps this task."""
         accepted, runtime = self._socket, self._runtime
         while not self._lost:
@@ -271,7 +270,7 @@ class SocketLine:
                 awaited = first_step(steps)
                 if awaited is not DONE:
                     if data:
-                        self._work.start_soon(self._read)
+                        self._work.start_soon(self.read)
                     await runtime.run(go_on(steps, awaited))
                     return
             if not data:
@@ -338,51 +337,3 @@ class SocketLine:
         if self._connection is not None:
             # Not at once: whoever wrote or closed is in the middle of something, and would find its exchange ended under it.
             self._runtime.soon(partial(self._connection.lost, reason_of(error)))
-
-
-class AnyioTransport:
-    """Accepts on listening sockets with any loop that anyio knows. Made by `open`."""
-
-    def __init__(self, clockwork: TaskGroup, work: TaskGroup) -> None:
-        self._clockwork = clockwork
-        self._work = work
-        self._sockets: list[socket.socket] = []
-        self.runtime = AnyioRuntime(clockwork, work)
-
-    @classmethod
-    async def open(cls, group: TaskGroup) -> "AnyioTransport":
-        """A transport whose tasks live in `group`. Exchanges get a group of their own inside, which alone is cut at the deadline."""
-        return cls(group, await group.start(_hold_group))
-
-    async def listen(self, service: Service, sockets: list[socket.socket]) -> None:
-        """Accepts from now on."""
-        self._sockets = sockets
-        for listening in sockets:
-            self._clockwork.start_soon(self._accept, service, Acceptor(listening))
-
-    async def stop_listening(self) -> None:
-        """Accepts nothing more, and closes the listening sockets. Open connections stay."""
-        for listening in self._sockets:
-            anyio.notify_closing(listening)
-            listening.close()
-
-    async def _accept(self, service: Service, acceptor: Acceptor) -> None:
-        while True:
-            try:
-                await anyio.wait_readable(acceptor.listening)
-                accepted = acceptor.accept()
-            except OutOfRoom:
-                await anyio.sleep(PAUSE_SECONDS)
-                accepted = None
-            except anyio.ClosedResourceError:
-                return
-            if accepted is not None:
-                self._work.start_soon(SocketLine(service, self.runtime, self._clockwork, self._work, accepted).serve)
-            elif acceptor.is_closed:
-                return
-
-
-async def _hold_group(*, task_status: TaskStatus[TaskGroup]) -> None:
-    async with anyio.create_task_group() as held:
-        task_status.started(held)
-        await anyio.sleep_forever()

@@ -13,7 +13,7 @@ from pagi.server.exchanges.scope import peer_of
 from pagi.server.opening import opened
 from pagi.server.runtime import Listener, Timer
 from pagi.server.service import Service
-from pagi.server.transports.accepting import PAUSE_SECONDS, Acceptor, OutOfRoom
+from pagi.server.transports.accepting import OPENING_SECONDS, PAUSE_SECONDS, Acceptor, OutOfRoom
 from pagi.server.transports.adoption import Adopter
 from pagi.server.transports.parts import has_file
 from pagi.server.transports.past_transport import PastTransport
@@ -267,7 +267,8 @@ class AsyncioTransport:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self.runtime = AsyncioRuntime(loop)
-        self._acceptors: list[Acceptor] = []
+        self._acceptors: dict[Acceptor, Callable[[], ProtocolLine]] = {}
+        """What makes the lines of each listening socket."""
         self._openings: set[asyncio.Task[None]] = set()
 
     async def listen(self, service: Service, sockets: list[socket.socket]) -> None:
@@ -278,32 +279,42 @@ class AsyncioTransport:
         marks = high, min(flow.low_water_bytes, high)
         for listening in sockets:
             acceptor = Acceptor(listening)
-            self._acceptors.append(acceptor)
-            self._watch(acceptor, partial(ProtocolLine, service, self._loop, marks, self.runtime))
+            self._acceptors[acceptor] = partial(ProtocolLine, service, self._loop, marks, self.runtime)
+            self._watch(acceptor)
 
-    async def stop_listening(self) -> None:
-        """Accepts nothing more, and closes the listening sockets. Open connections stay."""
-        for acceptor in self._acceptors:
+    async def stop_listening(self, *, take_waiting: bool) -> None:
+        """Accepts nothing more, and closes the listening sockets. Open connections stay.
+
+        With `take_waiting` those that the system holds ready are taken first: closing the socket would reset them.
+        """
+        for acceptor, line in self._acceptors.items():
             if not acceptor.is_closed:
                 self._loop.remove_reader(acceptor.listening)
+                for accepted in acceptor.waiting() if take_waiting else ():
+                    self._begin(accepted, line)
                 acceptor.listening.close()
         self._acceptors.clear()
+        if self._openings:
+            await asyncio.wait(self._openings, timeout=OPENING_SECONDS)
 
-    def _watch(self, acceptor: Acceptor, line: Callable[[], ProtocolLine]) -> None:
+    def _watch(self, acceptor: Acceptor) -> None:
         if not acceptor.is_closed:
-            self._loop.add_reader(acceptor.listening, self._accept, acceptor, line)
+            self._loop.add_reader(acceptor.listening, self._accept, acceptor)
 
-    def _accept(self, acceptor: Acceptor, line: Callable[[], ProtocolLine]) -> None:
+    def _accept(self, acceptor: Acceptor) -> None:
         try:
             accepted = acceptor.accept()
         except OutOfRoom:
             self._loop.remove_reader(acceptor.listening)
-            self._loop.call_later(PAUSE_SECONDS, self._watch, acceptor, line)
+            self._loop.call_later(PAUSE_SECONDS, self._watch, acceptor)
             return
         if accepted is not None:
-            task = self._loop.create_task(self._open(accepted, line))
-            self._openings.add(task)
-            task.add_done_callback(self._openings.discard)
+            self._begin(accepted, self._acceptors[acceptor])
+
+    def _begin(self, accepted: socket.socket, line: Callable[[], ProtocolLine]) -> None:
+        task = self._loop.create_task(self._open(accepted, line))
+        self._openings.add(task)
+        task.add_done_callback(self._openings.discard)
 
     async def _open(self, accepted: socket.socket, line: Callable[[], ProtocolLine]) -> None:
         try:
