@@ -8,6 +8,7 @@ import msgspec
 from pagi.http.errors import ConfigError
 from pagi.server.options.flag import KIB, MIB, Bytes, Count, Flag, Seconds
 from pagi.server.options.http import BodyOptions, FlowOptions, HTTP1Options
+from pagi.server.options.http2 import HTTP2Options
 from pagi.server.options.listening import ListenOptions
 from pagi.server.options.live import SSEOptions, WebSocketOptions
 from pagi.server.options.serving import ServeOptions, TimeoutOptions
@@ -21,6 +22,7 @@ __all__ = [
     "Flag",
     "FlowOptions",
     "HTTP1Options",
+    "HTTP2Options",
     "ListenOptions",
     "SSEOptions",
     "Seconds",
@@ -44,6 +46,7 @@ class ServerOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     serve: ServeOptions = ServeOptions()
     timeouts: TimeoutOptions = TimeoutOptions()
     http1: HTTP1Options = HTTP1Options()
+    http2: HTTP2Options = HTTP2Options()
     body: BodyOptions = BodyOptions()
     flow: FlowOptions = FlowOptions()
     websocket: WebSocketOptions = WebSocketOptions()
