@@ -3,10 +3,15 @@
 from typing import Protocol, TypeAlias
 
 from pagi.gateway.file_range import FileRange
+from pagi.http.errors import AppError
 from pagi.server.wire.events import Event
 
 Part: TypeAlias = bytes | FileRange
 """What a wire is given. A part of a file is never smaller than what is still joined (`JOIN_BYTES`)."""
+
+
+class EventRefused(AppError):
+    """An event that is not a server's to send, or has no place in this framing."""
 
 
 class Engine(Protocol):

@@ -87,7 +87,7 @@ def check(head: bytes, max_fields: int) -> None:
     request_line, *lines = head.split(b"\r\n")
     matched = _REQUEST_LINE.fullmatch(request_line)
     if matched is None:
-        raise RequestRefused(400, f"malformed request line {_shown(request_line)}")
+        raise RequestRefused(400, f"malformed request line {shown(request_line)}")
     method, target, version = matched.groups()
     if version not in (b"1.0", b"1.1"):
         raise RequestRefused(505, f"HTTP/{version.decode()} is not spoken here, only HTTP/1.0 and HTTP/1.1")
@@ -100,12 +100,13 @@ def check(head: bytes, max_fields: int) -> None:
         if matched is None:
             raise RequestRefused(400, fault_of_line(line))
         values.setdefault(matched[1].lower(), []).append(matched[2].strip(_BLANKS))
-    _check_host(values.get(b"host", []), version)
+    hosts = values.get(b"host", [])
+    if not hosts and version == b"1.1":
+        # 400 "to any HTTP/1.1 request message that lacks a Host header field" (RFC 9112 section 3.2)
+        raise RequestRefused(400, "an HTTP/1.1 request needs a Host field")
+    check_hosts(hosts)
     _check_framing(values.get(b"content-length", []), values.get(b"transfer-encoding", []), version)
-    # "A server that receives an Expect field value containing a member other than 100-continue MAY respond with a 417"
-    # (RFC 9110 section 10.1.1). We do: serving on would pretend that the expectation was met.
-    if not members(values.get(b"expect", [])) <= {b"100-continue"}:
-        raise RequestRefused(417, f"unknown expectation {_shown(b', '.join(values[b'expect']))}")
+    check_expectations(values.get(b"expect", []))
 
 
 def fault_of_line(line: bytes) -> str:
@@ -113,13 +114,13 @@ def fault_of_line(line: bytes) -> str:
     if line[:1] in (b" ", b"\t"):
         return "a field is folded over several lines (obs-fold), which is refused"
     if _CONTROL.search(line):
-        return f"control byte in the field line {_shown(line)}"
+        return f"control byte in the field line {shown(line)}"
     name, colon, _ = line.partition(b":")
     if not colon:
-        return f"field line without a colon: {_shown(line)}"
+        return f"field line without a colon: {shown(line)}"
     if name.rstrip(_BLANKS) != name:
-        return f"blank before the colon of the field {_shown(name)}"
-    return f"{_shown(name)} is no field name"
+        return f"blank before the colon of the field {shown(name)}"
+    return f"{shown(name)} is no field name"
 
 
 def _check_target(method: bytes, target: bytes) -> None:
@@ -132,19 +133,25 @@ def _check_target(method: bytes, target: bytes) -> None:
         return
     absolute = _ABSOLUTE.fullmatch(target)
     if absolute is None:
-        raise RequestRefused(400, f"the request target {_shown(target)} is neither a path nor a whole URL")
+        raise RequestRefused(400, f"the request target {shown(target)} is neither a path nor a whole URL")
     if not valid_host(absolute[1]):
-        raise RequestRefused(400, f"the host {_shown(absolute[1])} of the request target is not valid")
+        raise RequestRefused(400, f"the host {shown(absolute[1])} of the request target is not valid")
 
 
-def _check_host(hosts: list[bytes], version: bytes) -> None:
-    """RFC 9112 section 3.2: 400 "to any HTTP/1.1 request message that lacks a Host header field" or has more than one or a bad one."""
-    if not hosts and version == b"1.1":
-        raise RequestRefused(400, "an HTTP/1.1 request needs a Host field")
+def check_hosts(hosts: list[bytes]) -> None:
+    """Refuses more than one Host, or a bad one (RFC 9112 section 3.2)."""
     if len(hosts) > 1:
         raise RequestRefused(400, f"the request has {len(hosts)} Host fields")
     if hosts and not valid_host(hosts[0]):
-        raise RequestRefused(400, f"the Host {_shown(hosts[0])} is not valid")
+        raise RequestRefused(400, f"the Host {shown(hosts[0])} is not valid")
+
+
+def check_expectations(expectations: list[bytes]) -> None:
+    """Refuses every expectation but one."""
+    # "A server that receives an Expect field value containing a member other than 100-continue MAY respond with a 417"
+    # (RFC 9110 section 10.1.1). We do: serving on would pretend that the expectation was met.
+    if not members(expectations) <= {b"100-continue"}:
+        raise RequestRefused(417, f"unknown expectation {shown(b', '.join(expectations))}")
 
 
 def _check_framing(lengths: list[bytes], codings: list[bytes], version: bytes) -> None:
@@ -155,11 +162,16 @@ def _check_framing(lengths: list[bytes], codings: list[bytes], version: bytes) -
         if version == b"1.0":
             raise RequestRefused(400, "HTTP/1.0 has no Transfer-Encoding")
         if len(codings) > 1 or codings[0].lower() != b"chunked":
-            raise RequestRefused(501, f"Transfer-Encoding must be exactly chunked, not {_shown(b', '.join(codings))}")
+            raise RequestRefused(501, f"Transfer-Encoding must be exactly chunked, not {shown(b', '.join(codings))}")
+    check_lengths(lengths)
+
+
+def check_lengths(lengths: list[bytes]) -> None:
+    """Refuses more than one Content-Length, or one that is no number of a sane size."""
     if len(lengths) > 1:
         raise RequestRefused(400, f"the request has {len(lengths)} Content-Length fields")
     if lengths and not (lengths[0].isdigit() and len(lengths[0]) <= MAX_LENGTH_DIGITS):
-        raise RequestRefused(400, f"Content-Length must be 1 to {MAX_LENGTH_DIGITS} digits, not {_shown(lengths[0])}")
+        raise RequestRefused(400, f"Content-Length must be 1 to {MAX_LENGTH_DIGITS} digits, not {shown(lengths[0])}")
 
 
 def origin_form(method: bytes, target: bytes) -> tuple[bytes, bytes | None]:
@@ -174,16 +186,22 @@ def origin_form(method: bytes, target: bytes) -> tuple[bytes, bytes | None]:
     return (rest if rest[:1] == b"/" else b"/" + rest), authority
 
 
+def one_cookie(headers: HeaderList, cookies: list[bytes]) -> HeaderList:
+    """Several Cookie fields, of the given values, as one in the place of the first."""
+    if len(cookies) < 2:
+        return headers
+    place = next(at for at, (name, _) in enumerate(headers) if name == b"cookie")
+    headers = [pair for pair in headers if pair[0] != b"cookie"]
+    headers.insert(place, (b"cookie", b"; ".join(cookies)))
+    return headers
+
+
 def meaning(headers: HeaderList, version: str) -> Fields:
-    """What fields say that passed the gate. Several Cookie fields become one, in the place of the first."""
+    """What fields say that passed the gate."""
     values: dict[bytes, list[bytes]] = {}
     for name, value in headers:
         values.setdefault(name, []).append(value)
-    cookies = values.get(b"cookie", [])
-    if len(cookies) > 1:
-        place = next(at for at, (name, _) in enumerate(headers) if name == b"cookie")
-        headers = [pair for pair in headers if pair[0] != b"cookie"]
-        headers.insert(place, (b"cookie", b"; ".join(cookies)))
+    headers = one_cookie(headers, values.get(b"cookie", []))
     options = members(values.get(b"connection", []))
     modern = version == "1.1"
     lengths = values.get(b"content-length")
@@ -204,6 +222,6 @@ def meaning(headers: HeaderList, version: str) -> Fields:
     )
 
 
-def _shown(value: bytes) -> str:
+def shown(value: bytes) -> str:
     """At most 64 bytes of what the peer sent, safe for a log line and a text answer."""
     return repr(value if len(value) <= 64 else value[:61] + b"...")[1:]

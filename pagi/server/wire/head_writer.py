@@ -13,9 +13,11 @@ MAX_REMEMBERED = 1024
 
 MAX_REMEMBERED_VALUE_BYTES = 64
 
-_NAME = re.compile(TOKEN)
-_CONTROLS = bytes(code for code in (*range(32), 127) if code != 9)
-_CONTROL = re.compile(b"[" + re.escape(_CONTROLS) + b"]")
+NAME = re.compile(TOKEN)
+CONTROLS = bytes(code for code in (*range(32), 127) if code != 9)
+"""Bytes that no value may hold."""
+
+_CONTROL = re.compile(b"[" + re.escape(CONTROLS) + b"]")
 
 _OURS = frozenset((b"transfer-encoding", b"connection", b"keep-alive", b"upgrade", b"content-length", b"date", b"server"))
 """Fields that the engine writes, or must know of. Never remembered, whatever their spelling."""
@@ -25,7 +27,7 @@ NOT_IN_TRAILERS = frozenset((b"transfer-encoding", b"content-length", b"connecti
 
 # Fields with few values in one application, none of them the client's to choose, so that whole lines are worth remembering.
 # Secrets are not among them.
-_STEADY = frozenset(
+STEADY = frozenset(
     (
         b"content-type",
         b"cache-control",
@@ -120,16 +122,16 @@ def head_parts(line: bytes, headers: HeaderList, common: bytes) -> tuple[list[by
                 loose.append(value)
                 continue
             if name == b"content-length":
-                declared = _length(value, declared)
+                declared = declared_length(value, declared)
                 continue
             lower = name.lower()
-            if lower in _STEADY and len(value) <= MAX_REMEMBERED_VALUE_BYTES and len(LINES) < MAX_REMEMBERED:
+            if lower in STEADY and len(value) <= MAX_REMEMBERED_VALUE_BYTES and len(LINES) < MAX_REMEMBERED:
                 parts.append(_remember(name, value))
             elif lower not in _OURS:
                 loose.append(_prefix(name))
                 loose.append(value)
             elif lower == b"content-length":
-                declared = _length(value, declared)
+                declared = declared_length(value, declared)
             elif lower == b"connection":
                 closes = closes or b"close" in members([value])
             elif lower in (b"date", b"server"):
@@ -143,35 +145,40 @@ def head_parts(line: bytes, headers: HeaderList, common: bytes) -> tuple[list[by
         if loose:
             joined = b"".join(loose)
             # Our own CR and LF are the only control bytes that may be in there: two for each field.
-            if len(joined.translate(None, _CONTROLS)) != len(joined) - len(loose):
-                raise _refusal(headers)
+            if len(joined.translate(None, CONTROLS)) != len(joined) - len(loose):
+                raise refusal(headers)
             parts.append(joined)
     except (TypeError, ValueError, AttributeError) as error:
-        pairs = _as_tuples(headers)
+        pairs = as_tuples(headers)
         if pairs is None:
-            raise _refusal(headers) from error
+            raise refusal(headers) from error
         return head_parts(line, pairs, common)
     return parts, declared, closes
 
 
-def trailer_lines(trailers: HeaderList) -> bytes:
-    """Trailer fields, each with its closing CRLF.
+def clean_trailers(trailers: HeaderList) -> HeaderList:
+    """Trailer fields with their names in lower case.
 
     Raises:
         HeaderRefused: a name or value that may not go out, or not after a body.
     """
-    lines: list[bytes] = []
+    clean: HeaderList = []
     for name, value in trailers:
         if not _is_clean(name, value):
-            raise _refusal(trailers)
+            raise refusal(trailers)
         lower = name.lower()
         if lower in NOT_IN_TRAILERS:
             raise HeaderRefused(f"the field {lower.decode()} cannot be a trailer (RFC 9110 section 6.5.1); send it in the head")
-        lines.append(lower + b": " + value + b"\r\n")
-    return b"".join(lines)
+        clean.append((lower, value))
+    return clean
 
 
-def _as_tuples(headers: object) -> HeaderList | None:
+def trailer_lines(trailers: HeaderList) -> bytes:
+    """Trailer fields, each with its closing CRLF. Raises as `clean_trailers`."""
+    return b"".join([name + b": " + value + b"\r\n" for name, value in clean_trailers(trailers)])
+
+
+def as_tuples(headers: object) -> HeaderList | None:
     """ASGI asks for iterables of two, and some applications send lists, which cannot be looked up whole. None: that is not it."""
     if not isinstance(headers, (list, tuple)):
         return None
@@ -183,28 +190,29 @@ def _as_tuples(headers: object) -> HeaderList | None:
 
 def _prefix(name: bytes) -> bytes:
     """CRLF, lower-case name and colon; remembered, because applications send the same few names."""
-    if _NAME.fullmatch(name) is None:
+    if NAME.fullmatch(name) is None:
         raise HeaderRefused(f"{name!r:.64} is no field name (RFC 9110 section 5.1)")
     lower = name.lower()
     prefix = b"\r\n" + lower + b": "
     # While there is room for their lines, steady names stay out, to be found there.
-    if (
-        len(PREFIXES) < MAX_REMEMBERED
-        and len(name) <= MAX_REMEMBERED_VALUE_BYTES
-        and (lower not in _STEADY or len(LINES) >= MAX_REMEMBERED)
-    ):
+    if len(PREFIXES) < MAX_REMEMBERED and len(name) <= MAX_REMEMBERED_VALUE_BYTES and (lower not in STEADY or len(LINES) >= MAX_REMEMBERED):
         PREFIXES[name] = prefix
     return prefix
 
 
 def _remember(name: bytes, value: bytes) -> bytes:
     if _CONTROL.search(value) is not None:
-        raise _refusal([(name, value)])
+        raise refusal([(name, value)])
     line = LINES[name, value] = _prefix(name) + value
     return line
 
 
-def _length(value: bytes, before: int | None) -> int:
+def declared_length(value: bytes, before: int | None) -> int:
+    """What a Content-Length of the application says; `before` is what another one said.
+
+    Raises:
+        HeaderRefused: no number, or another number than before.
+    """
     if value.__class__ is not bytes or not value.isdigit() or len(value) > MAX_LENGTH_DIGITS:
         raise HeaderRefused(f"content-length must be 1 to {MAX_LENGTH_DIGITS} digits in bytes, got {value!r:.64}")
     length = int(value)
@@ -219,10 +227,10 @@ def _without(common: bytes, name: bytes) -> bytes:
 
 
 def _is_clean(name: object, value: object) -> bool:
-    return isinstance(name, bytes) and isinstance(value, bytes) and _NAME.fullmatch(name) is not None and _CONTROL.search(value) is None
+    return isinstance(name, bytes) and isinstance(value, bytes) and NAME.fullmatch(name) is not None and _CONTROL.search(value) is None
 
 
-def _refusal(headers: object) -> HeaderRefused:
+def refusal(headers: object) -> HeaderRefused:
     """The error that names the field at fault. Its value is shown no further than 64 bytes: it may be long, or a secret."""
     for pair in cast("list[Any]", headers) if isinstance(headers, (list, tuple)) else []:
         try:

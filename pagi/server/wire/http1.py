@@ -2,9 +2,8 @@
 
 import logging
 
-from pagi.http.errors import AppError
 from pagi.server.options import HTTP1Options
-from pagi.server.wire.engine import Part
+from pagi.server.wire.engine import EventRefused, Part
 from pagi.server.wire.events import (
     Abort,
     Answer,
@@ -32,10 +31,6 @@ _HEAD_END = b"\r\n\r\n"
 _CR = 13
 
 _log = logging.getLogger(__name__)
-
-
-class EventRefused(AppError):
-    """An event that HTTP/1.1 has no bytes for."""
 
 
 class HTTP1Engine:
@@ -322,7 +317,7 @@ class HTTP1Engine:
             WrongContentLength: the body is not as long as declared.
             BodyRefused: a body that is not bytes.
             BodyOutOfOrder: a body without a head, or a second head.
-            EventRefused: an event that has no place in HTTP/1.1.
+            EventRefused: an event that is not a server's to send.
         """
         if isinstance(event, Answer):
             ends = self._ends or ((self._body is not None or self._input_ended) and self._must_end(True))

@@ -28,7 +28,9 @@ JOIN_BYTES = 64 * KIB
 CHUNK_FRAMES = tuple(b"%x\r\n" % size for size in range(MAX_REMEMBERED))
 """What stands before small chunks."""
 
-_BODYLESS = frozenset((204, 304))
+BODYLESS = frozenset((204, 304))
+"""Final statuses that have no body, whatever the application gives."""
+
 _UPGRADE_REQUIRED = 426
 
 _log = logging.getLogger(__name__)
@@ -72,13 +74,13 @@ class ResponseWriter:
             raise BodyOutOfOrder("a second response head before the end of the first; send one head per answer")
         status, body = event.status, event.body
         if body.__class__ is not bytes:
-            body = _as_bytes(body)
+            body = as_bytes(body)
         size = len(body)
         line = FINAL_LINES.get(status) if self.modern and status.__class__ is int else None
         if line is None:
             line = status_line(status, modern=self.modern)
         parts, declared, wanted = head_parts(line, event.headers, common.lines)
-        if status in _BODYLESS:
+        if status in BODYLESS:
             body = b""
             if status == 304 and declared is not None:
                 parts.append(b"\r\ncontent-length: %d" % declared)
@@ -112,7 +114,7 @@ class ResponseWriter:
             raise BodyOutOfOrder("a second response head before the end of the first; send one head per answer")
         status = event.status
         parts, declared, wanted = head_parts(status_line(status, modern=self.modern), event.headers, common.lines)
-        bodyless = status in _BODYLESS
+        bodyless = status in BODYLESS
         chunked = self.modern and declared is None and not bodyless
         until_close = not self.modern and declared is None and not bodyless
         closes = closes or wanted or until_close
@@ -135,7 +137,7 @@ class ResponseWriter:
     def body(self, data: Part) -> None:
         """Queues body bytes, framed as the head promised; HEAD, 204 and 304 have none."""
         if data.__class__ is not bytes and data.__class__ is not FileRange:
-            data = _as_bytes(data)
+            data = as_bytes(data)
         size = len(data)
         if self._chunks:
             if size:
@@ -220,7 +222,8 @@ class ResponseWriter:
         return b""
 
 
-def _as_bytes(data: object) -> bytes:
+def as_bytes(data: object) -> bytes:
+    """A body that is not `bytes` itself. Raises `BodyRefused` where it is nothing of the kind."""
     if isinstance(data, (bytes, bytearray)):
         return bytes(data)
     if isinstance(data, memoryview):

@@ -3,7 +3,7 @@
 import pytest
 
 from pagi.server.options import HTTP1Options
-from pagi.server.wire.engine import Engine
+from pagi.server.wire.engine import Engine, EventRefused
 from pagi.server.wire.events import (
     Abort,
     Answer,
@@ -22,7 +22,7 @@ from pagi.server.wire.events import (
     TunnelOpened,
 )
 from pagi.server.wire.head_writer import HeaderRefused, StaticLines
-from pagi.server.wire.http1 import EventRefused, HTTP1Engine
+from pagi.server.wire.http1 import HTTP1Engine
 from tests.server.wire.output import joined
 
 GET = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"

@@ -1,0 +1,181 @@
+"""The gate every HTTP/2 request passes (RFC 9113 section 8): why one is refused, and what its fields mean. As strict as HTTP/1's."""
+
+import re
+from collections.abc import Iterable
+
+import msgspec
+
+from pagi.gateway.types import HeaderList
+from pagi.http.media_types import names_event_stream
+from pagi.http.url import valid_host
+from pagi.server.options import HTTP1Options
+from pagi.server.wire.head_gate import (
+    VALUE,
+    RequestRefused,
+    check_expectations,
+    check_hosts,
+    check_lengths,
+    members,
+    one_cookie,
+    shown,
+)
+from pagi.server.wire.http2_priority import DEFAULT_URGENCY, read_priority
+from pagi.server.wire.http2_settings import HTTP1_OVERHEAD
+
+_LOWER_TOKEN = rb"[!#$%&'*+\-.^_`|~0-9a-z]++"
+_ONE_FIELD = _LOWER_TOKEN + rb"\x00(?![ \t])" + VALUE + rb"(?<![ \t])"
+# Names and values joined by what neither may hold: one pattern for all of them.
+_FIELDS = re.compile(rb"(?:" + _ONE_FIELD + rb"(?:\n|\Z))*+")
+_FIELD = re.compile(_ONE_FIELD)
+_NAME = re.compile(_LOWER_TOKEN)
+_METHOD = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]++")
+_TARGET = re.compile(rb"/[\x21\x22\x24-\x7e]*")
+
+_PSEUDO = frozenset((b":method", b":scheme", b":authority", b":path", b":protocol"))
+_OF_CONNECTIONS = frozenset((b"connection", b"keep-alive", b"proxy-connection", b"transfer-encoding", b"upgrade"))
+_EVENTLESS = frozenset((b"HEAD", b"OPTIONS"))
+
+
+class Meaning(msgspec.Struct, frozen=True, gc=False):
+    """What the head of one request says, whatever follows it. Shared between equal heads, so its lists are never changed."""
+
+    method: str
+    target: bytes
+    headers: HeaderList
+    content_length: int | None = None
+    expects_continue: bool = False
+    tunnel: str | None = None
+    accepts_events: bool = False
+    takes_trailers: bool = False
+    urgency: int = DEFAULT_URGENCY
+    incremental: bool = False
+
+
+def read_fields(fields: Iterable[tuple[bytes, bytes]], size: int, limits: HTTP1Options) -> Meaning:
+    """Lets the fields of a head pass, or refuses them. `size` is their names and values together.
+
+    Raises:
+        RequestRefused: with 400 it is malformed, and no answer is due (RFC 9113 section 8.1.1); 417, 431 and 501 are answers.
+    """
+    pseudo: dict[bytes, bytes] = {}
+    headers: HeaderList = []
+    for name, value in fields:
+        if name[:1] != b":":
+            headers.append((name, value))
+        elif headers:
+            raise RequestRefused(400, f"the pseudo-header {shown(name)} stands behind a field")
+        elif name in pseudo or name not in _PSEUDO:
+            raise RequestRefused(400, f"the pseudo-header {shown(name)} is {'repeated' if name in pseudo else 'unknown'}")
+        else:
+            pseudo[name] = value
+    count = len(headers)
+    if size + HTTP1_OVERHEAD * (count + len(pseudo)) > limits.max_head_bytes:
+        raise RequestRefused(431, f"request head is over {limits.max_head_bytes} bytes; raise max_head_bytes if such clients are welcome")
+    if count > limits.max_fields:
+        raise RequestRefused(431, f"request has {count} fields, over {limits.max_fields}; raise max_fields if such clients are welcome")
+    check_fields(headers)
+    method, target, authority = _request_line(pseudo)
+    values = _values(headers)
+    hosts = values.get(b"host", [])
+    check_hosts(hosts)
+    check_lengths(values.get(b"content-length", []))
+    if not _OF_CONNECTIONS.isdisjoint(values):
+        raise RequestRefused(400, f"the field {shown(min(_OF_CONNECTIONS & values.keys()))} has no place in HTTP/2")
+    te = values.get(b"te", [])
+    if te and members(te) != {b"trailers"}:
+        raise RequestRefused(400, f"TE may only be trailers in HTTP/2, not {shown(b', '.join(te))}")
+    tunnel = _tunnel(method, pseudo.get(b":protocol"))
+    if authority is None:
+        if not hosts:
+            raise RequestRefused(400, "the request names no host, by :authority or by Host")
+    else:
+        if hosts and hosts[0].lower() != authority.lower():
+            raise RequestRefused(400, f"the Host {shown(hosts[0])} is not the :authority {shown(authority)}")
+        headers = [(b"host", authority), *(pair for pair in headers if pair[0] != b"host")] if hosts else [(b"host", authority), *headers]
+    check_expectations(values.get(b"expect", []))
+    lengths = values.get(b"content-length")
+    urgency, incremental = read_priority(b",".join(values.get(b"priority", [])))
+    return Meaning(
+        method.decode(),
+        target,
+        one_cookie(headers, values.get(b"cookie", [])),
+        int(lengths[0]) if lengths else None,
+        b"expect" in values,
+        tunnel,
+        b"accept" in values and method not in _EVENTLESS and names_event_stream(b", ".join(values[b"accept"])),
+        bool(te),
+        urgency,
+        incremental,
+    )
+
+
+def check_fields(fields: HeaderList) -> None:
+    """Refuses names that are no lower-case tokens, and values with control bytes or with blanks around them (RFC 9113 section 8.2.1).
+
+    Raises:
+        RequestRefused: 400.
+    """
+    joined = b"\n".join([b"\0".join(pair) for pair in fields])
+    # A name with one of the two bytes in it would look like two fields: then there are more of them than fields.
+    if joined.count(b"\0") == len(fields) and joined.count(b"\n") == max(len(fields) - 1, 0) and _FIELDS.fullmatch(joined):
+        return
+    for name, value in fields:
+        if not _NAME.fullmatch(name):
+            raise RequestRefused(400, f"{shown(name)} is no field name in lower case")
+        if not _FIELD.fullmatch(name + b"\0" + value):
+            raise RequestRefused(400, f"the value of {shown(name)} holds a control byte or has blanks around it")
+    raise AssertionError("fields that are good one by one are good together")
+
+
+def check_trailers(fields: HeaderList, size: int, limits: HTTP1Options) -> None:
+    """Refuses trailer fields as `check_fields` does, pseudo-headers among them (RFC 9113 section 8.1), and too many.
+
+    Raises:
+        RequestRefused: 400 or 431.
+    """
+    check_fields(fields)
+    if len(fields) > limits.max_fields or size + HTTP1_OVERHEAD * len(fields) > limits.max_head_bytes:
+        raise RequestRefused(431, f"{len(fields)} trailer fields of {size} bytes are over the limits of a head")
+
+
+def _request_line(pseudo: dict[bytes, bytes]) -> tuple[bytes, bytes, bytes | None]:
+    """Method, target and authority (RFC 9113 section 8.3.1)."""
+    method = pseudo.get(b":method")
+    if method is None or _METHOD.fullmatch(method) is None:
+        raise RequestRefused(400, "the request has no :method" if method is None else f"{shown(method)} is no method")
+    authority = pseudo.get(b":authority")
+    if authority is not None and not valid_host(authority):
+        raise RequestRefused(400, f"the :authority {shown(authority)} is not valid")
+    if b":protocol" in pseudo and method != b"CONNECT":
+        raise RequestRefused(400, f":protocol belongs to CONNECT, not to {shown(method)}")
+    target, scheme = pseudo.get(b":path"), pseudo.get(b":scheme")
+    if method == b"CONNECT" and b":protocol" not in pseudo:
+        # "The :scheme and :path pseudo-header fields MUST be omitted" (RFC 9113 section 8.5).
+        if target is not None or scheme is not None or authority is None:
+            raise RequestRefused(400, "CONNECT has an :authority, and neither :scheme nor :path")
+        return method, b"*", authority
+    if target is None or scheme is None:
+        raise RequestRefused(400, f"the request has no {':path' if target is None else ':scheme'}")
+    if scheme not in (b"http", b"https"):
+        raise RequestRefused(400, f"the :scheme {shown(scheme)} is not http or https")
+    if _TARGET.fullmatch(target) is None and not (target == b"*" and method == b"OPTIONS"):
+        raise RequestRefused(400, f"the :path {shown(target)} is no path")
+    return method, target, authority
+
+
+def _tunnel(method: bytes, protocol: bytes | None) -> str | None:
+    """RFC 8441 section 4."""
+    if method != b"CONNECT":
+        return None
+    if protocol is None:
+        raise RequestRefused(501, "CONNECT is not served: this is no proxy")
+    if protocol.lower() != b"websocket":
+        raise RequestRefused(501, f"the protocol {shown(protocol)} is not served, only websocket")
+    return "websocket"
+
+
+def _values(headers: HeaderList) -> dict[bytes, list[bytes]]:
+    values: dict[bytes, list[bytes]] = {}
+    for name, value in headers:
+        values.setdefault(name, []).append(value)
+    return values
