@@ -1,4 +1,4 @@
-"""Joins one engine to its exchanges. Synchronous: no loop, no socket, nothing here waits but on a `Waiter` it was given."""
+"""Joins an HTTP/1.1 engine to its exchanges, one at a time. Synchronous: no loop, no socket; what waits does so on a `Waiter`."""
 
 import logging
 
@@ -9,6 +9,7 @@ from pagi.server.exchanges.base import FLUSH_BYTES, PLAIN, Exchange
 from pagi.server.exchanges.http import HTTPExchange
 from pagi.server.exchanges.scope import Peer
 from pagi.server.exchanges.websocket import WebSocketExchange
+from pagi.server.line_holder import LineHolder
 from pagi.server.runtime import Line
 from pagi.server.service import Service
 from pagi.server.wire.engine import Engine
@@ -20,42 +21,33 @@ from pagi.server.wire.response_writer import coalesced
 log = logging.getLogger("pagi.server")
 
 
-class Connection:
-    """One client's connection. The transport tells it what arrived; it tells the line what to write."""
+class Connection(LineHolder):
+    """One client's connection over HTTP/1.1. The transport tells it what arrived; it tells the line what to write."""
 
     __slots__ = (
-        "_congested_waiters", "_exchange_waits", "_exchanges", "_flush_due", "_head_since", "_idle_since", "_line",
-        "_lost_at", "_progress", "_progress_at", "_starting", "_tunnel", "_unspilled", "_written", "engine",
-        "flush_at", "is_congested", "last_read", "peer", "reading_paused", "sends_files", "service", "transport", "unyielded_bytes",
-        "unyielded_events",
+        "_congested_waiters", "_exchange_waits", "_exchanges", "_head_since", "_idle_since", "_starting", "_tunnel", "_unspilled",
+        "engine", "flush_at", "reading_paused", "transport", "unyielded_bytes", "unyielded_events",
     )  # fmt: skip
 
     def __init__(self, service: Service, line: Line, peer: Peer, opened_at: float | None = None) -> None:
+        super().__init__(service, line, peer)
         options = service.options
-        self.service = service
-        self.peer = peer
         self.engine: Engine = HTTP1Engine(options.http1, service.static_lines, options.body.drain_bytes)
         self.transport = TransportHandle(self._buffered, options.flow.high_water_bytes, options.flow.low_water_bytes)
-        self.is_congested = False
         self.unyielded_bytes = self.unyielded_events = 0
         self.flush_at = min(FLUSH_BYTES, options.flow.high_water_bytes)
-        self._line = line
-        self.sends_files = line.sends_files
         self._exchanges: dict[int, Exchange] = {}
         self._congested_waiters: list[Waiter] | None = None
         self._unspilled: list[Exchange] = []
         self._exchange_waits = False
         """A request waits until the client has read enough of the last answer."""
-        self._flush_due = False
         self._starting = False
         """An exchange is in its first step: it is flushed when that ends."""
         self.reading_paused = False
         self._tunnel: Exchange | None = None
         """Whose bytes all of them are, both ways: the engine is bypassed."""
-        self._lost_at: float | None = None
-        self._idle_since = self.last_read = self._progress_at = service.runtime.now()
+        self._idle_since = self.last_read
         self._head_since: float | None = self._idle_since if opened_at is None else opened_at
-        self._written = self._progress = 0
         service.connections.add(self)
 
     # ---- what the transport tells
@@ -77,10 +69,8 @@ class Connection:
 
     def lost(self, reason: Reason) -> None:
         """The line is gone, whoever ended it."""
-        if self._lost_at is not None:
+        if not self.found_lost():
             return
-        self._lost_at = self.service.runtime.now()
-        self.is_congested = False
         for exchange in list(self._exchanges.values()):
             exchange.disconnected(reason)
         self._wake_senders()
@@ -108,11 +98,9 @@ class Connection:
         """Looks at every deadline of the connection and of its exchanges."""
         timeouts = self.service.options.timeouts
         if self._lost_at is not None:
-            if now - self._lost_at >= timeouts.disconnect_grace_seconds:
-                for exchange in list(self._exchanges.values()):
-                    exchange.handle.abandon()
+            self.abandon_lost(list(self._exchanges.values()), now)
             return
-        if self._is_stuck(now):
+        if self.stands_still(now):
             self._cut(Reason.WRITE_TIMEOUT)
             return
         for exchange in list(self._exchanges.values()):
@@ -325,7 +313,7 @@ class Connection:
             self._line.close()
 
     def _fault(self, fault: Fault, exchange: Exchange | None) -> None:
-        log.info("%s: %d %s", self._client(), fault.status, fault.detail)
+        log.info("%s: %d %s", self.client(), fault.status, fault.detail)
         if exchange is None:
             self._refuse(fault.status, fault.detail, list(fault.headers), logged=True)
         else:
@@ -334,9 +322,9 @@ class Connection:
     def _refuse(self, status: int, detail: str, headers: list[tuple[bytes, bytes]] | None = None, *, logged: bool = False) -> None:
         """Answers a request that never became an exchange, and closes."""
         if not logged:
-            log.info("%s: %d %s", self._client(), status, detail)
+            log.info("%s: %d %s", self.client(), status, detail)
         if self.service.access_log is not None:
-            self.service.access_log.refused(self._client(), status, detail)
+            self.service.access_log.refused(self.client(), status, detail)
         self.engine.close_after()
         self.engine.send(Answer(0, status, [*PLAIN, *(headers or ())], f"{detail}\n".encode()))
         self.flush()
@@ -367,16 +355,6 @@ class Connection:
         self._line.abort()
         self.lost(reason)
 
-    def _is_stuck(self, now: float) -> bool:
-        """Unsent bytes have stood still for longer than they may."""
-        buffered = self._line.buffered()
-        progress = self._written - buffered
-        if not buffered or progress != self._progress:
-            self._progress, self._progress_at = progress, now
-            return False
-        limit = self.service.options.flow.write_stall_seconds
-        return limit > 0 and now - self._progress_at >= limit
-
     def _resume_reading(self) -> None:
         self.reading_paused = False
         self._line.resume_reading()
@@ -397,7 +375,3 @@ class Connection:
 
     def _buffered(self) -> int:
         return sum(exchange.unspilled() for exchange in self._unspilled) + self.engine.queued(0) + self._line.buffered()
-
-    def _client(self) -> str:
-        client = self.peer.client
-        return f"{client[0]}:{client[1]}" if client else "unix"

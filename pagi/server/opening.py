@@ -3,9 +3,14 @@
 from pagi.gateway.reasons import Reason
 from pagi.server.connection import Connection
 from pagi.server.exchanges.scope import Peer
+from pagi.server.multiplexed import MultiplexedConnection
 from pagi.server.runtime import Line, Listener
 from pagi.server.service import Service
 
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+"""What an HTTP/2 client begins with (RFC 9113 section 3.4)."""
+TELLING_BYTES = 4
+"""Of the preface: no other request has a method that begins so."""
 SILENT_SECONDS = 1.0
 """After the closing signal, how long a connection that has said nothing yet may still do so: its request may be on its way."""
 
@@ -13,13 +18,15 @@ SILENT_SECONDS = 1.0
 class Opening:
     """Waits for the first bytes of a connection, then hands the line over to whoever speaks what they begin."""
 
-    __slots__ = ("_line", "_opened_at", "_peer", "_service", "is_congested")
+    __slots__ = ("_begun", "_line", "_opened_at", "_peer", "_service", "is_congested")
 
     def __init__(self, service: Service, line: Line, peer: Peer) -> None:
         self._service = service
         self._line = line
         self._peer = peer
         self._opened_at = service.runtime.now()
+        self._begun = b""
+        """What came so far and may still become either."""
         self.is_congested = False
         service.connections.add(self)
 
@@ -27,7 +34,19 @@ class Opening:
 
     def received(self, data: bytes) -> None:
         """Bytes arrived; `b""` is the end of input."""
-        self._speak_http1().received(data)
+        begun = self._begun + data
+        # The first read can be a lone `P`, of POST or of the HTTP/2 preface: guessing either would lose the other.
+        if data and self._service.options.http2.http2 and PREFACE.startswith(begun[:TELLING_BYTES]):
+            if len(begun) < TELLING_BYTES:
+                self._begun = begun
+            else:
+                self._speak_http2().received(begun)
+            return
+        connection = self._speak_http1()
+        if begun:
+            connection.received(begun)
+        if not data:
+            connection.received(data)
 
     def lost(self, reason: Reason) -> None:
         """The line is gone before anything was said."""
@@ -49,7 +68,10 @@ class Opening:
             return
         limit = service.options.timeouts.head_seconds
         if limit and now - self._opened_at >= limit:
-            self._speak_http1().sweep(now)
+            connection = self._speak_http1()
+            if self._begun:
+                connection.received(self._begun)
+            connection.sweep(now)
 
     def begin_closing(self, deadline: float) -> None:
         """It may have sent its request already: what comes is answered, as the connection's last."""
@@ -67,7 +89,15 @@ class Opening:
         self._line.hand_over(connection)
         return connection
 
+    def _speak_http2(self) -> MultiplexedConnection:
+        self._service.connections.discard(self)
+        connection = MultiplexedConnection(self._service, self._line, self._peer, self._opened_at)
+        self._line.hand_over(connection)
+        return connection
 
-def opened(service: Service, line: Line, peer: Peer) -> Listener:
-    """Who hears what a new line has to tell."""
+
+def opened(service: Service, line: Line, peer: Peer, protocol: str | None = None) -> Listener:
+    """Who hears what a new line has to tell. `protocol` is what TLS agreed on (RFC 7301): `h2`, `http/1.1`, or None."""
+    if protocol == "h2":
+        return MultiplexedConnection(service, line, peer, service.runtime.now())
     return Opening(service, line, peer)

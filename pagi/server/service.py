@@ -16,6 +16,7 @@ from pagi.server.options import ServerOptions
 from pagi.server.readiness import answering_readiness
 from pagi.server.runtime import Runtime, call_all
 from pagi.server.wire.head_writer import StaticLines
+from pagi.server.wire.http2_inflow import UnreadBudget
 
 
 class Member(Protocol):
@@ -43,6 +44,8 @@ class Service:
         self.static_lines = StaticLines(b"")
         self.failures: Callable[[BaseException], None] | None = None
         """Told each error that an application or an exchange failed with, beside the log."""
+        self.unread = UnreadBudget(options.http2.h2_max_unread_total_bytes)
+        """Request bodies that wait for the application, over all HTTP/2 connections."""
         self.connections: set[Member] = set()
         self.closing_since: float | None = None
         self.closing_deadline: float | None = None

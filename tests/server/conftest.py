@@ -1,9 +1,27 @@
-"""What the tests of the whole server share: the lines it logged."""
+"""What the tests of the whole server share: the lines it logged, and the framing its clients speak."""
 
 import logging
 from collections.abc import Iterator
 
 import pytest
+
+from tests.server import live
+
+FRAMINGS = ("HTTP/1.1", "HTTP/2")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test that uses `framing` runs over each, unless it is marked `http1`."""
+    if "framing" in metafunc.fixturenames:
+        framings = FRAMINGS[:1] if metafunc.definition.get_closest_marker("http1") else FRAMINGS
+        metafunc.parametrize("framing", framings, indirect=True)
+
+
+@pytest.fixture
+def framing(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """What the clients of `served` speak. The test itself writes and reads HTTP/1.1 in either case (see `downgrade`)."""
+    monkeypatch.setattr(live, "SPOKEN", request.param)
+    return str(request.param)
 
 
 class Lines(logging.Handler):

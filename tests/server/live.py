@@ -14,9 +14,19 @@ from wsproto.events import Request as HandshakeRequest
 
 from pagi.gateway.types import AnyApp
 from pagi.server import Server
+from tests.server.downgrade import DowngradedStream
 
 PATIENCE_SECONDS = 3.0
 """How long a peer waits for what must come at once."""
+
+SPOKEN: str = "HTTP/1.1"
+"""What clients speak to the server; the fixture `framing` sets it."""
+
+GRANTED = {"HTTP/1.1": "101", "HTTP/2": "200"}
+"""The status that opens a WebSocket, by framing."""
+
+OPENS = {"HTTP/1.1": "GET", "HTTP/2": "CONNECT"}
+"""The method that asks for it."""
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
@@ -167,7 +177,7 @@ class Served:
         """A connected client."""
         stream = await anyio.connect_tcp("127.0.0.1", self.port)
         async with stream:
-            yield Peer(stream)
+            yield Peer(DowngradedStream(stream) if SPOKEN == "HTTP/2" else stream)
 
     @asynccontextmanager
     async def websocket(self, **terms: Any) -> AsyncGenerator[Session]:

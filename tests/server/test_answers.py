@@ -11,7 +11,7 @@ import pytest
 from tests.server.conftest import Lines
 from tests.server.live import GET, eventually, served
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("framing")]
 
 START: dict[str, Any] = {"type": "http.response.start", "status": 200, "headers": []}
 
@@ -53,6 +53,7 @@ async def test_a_stream_is_chunked() -> None:
         assert await peer.is_open()
 
 
+@pytest.mark.http1
 async def test_a_stream_to_http_1_0_ends_with_the_connection() -> None:
     async with served(STREAM) as server:
         data = await server.answer_to(b"GET / HTTP/1.0\r\n\r\n")
@@ -62,6 +63,7 @@ async def test_a_stream_to_http_1_0_ends_with_the_connection() -> None:
     assert b"connection: close" in head
 
 
+@pytest.mark.http1
 async def test_http_1_0_keeps_the_connection_only_when_it_asks() -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         send.full(200, [], scope["http_version"].encode())
@@ -73,11 +75,13 @@ async def test_http_1_0_keeps_the_connection_only_when_it_asks() -> None:
         assert b"connection: close" in await peer.rest()
 
 
+@pytest.mark.http1
 async def test_http_1_1_closes_when_the_client_asks() -> None:
     async with served(STREAM) as server:
         assert b"connection: close" in await server.answer_to(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
 
 
+@pytest.mark.http1
 async def test_http_1_1_closes_when_the_application_asks() -> None:
     async with served(sender({**START, "headers": [(b"connection", b"close")]}, BODY)) as server:
         assert (await server.answer_to(GET)).lower().count(b"connection: close") == 1
@@ -134,6 +138,7 @@ async def test_a_real_client_reads_us() -> None:
 # ---- pipelines
 
 
+@pytest.mark.http1
 async def test_pipelined_answers_come_in_the_order_of_the_requests() -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await anyio.sleep(float(scope["path"][1:]))
@@ -145,6 +150,7 @@ async def test_pipelined_answers_come_in_the_order_of_the_requests() -> None:
         assert [(await peer.reply()).body for _ in waits] == waits
 
 
+@pytest.mark.http1
 async def test_a_pipelined_request_is_not_begun_before_the_one_in_front_is_answered() -> None:
     running: list[int] = []
 
@@ -176,6 +182,7 @@ async def test_a_pipelined_request_is_no_disconnect() -> None:
         assert (await peer.reply()).body == b"undisturbed"
 
 
+@pytest.mark.http1
 async def test_a_flood_of_pipelined_requests_is_answered_without_end() -> None:
     async with served(sender(START, BODY), max_pipelined_bytes=1024) as server, server.peer() as peer:
         async with anyio.create_task_group() as group:
@@ -190,6 +197,7 @@ async def test_a_flood_of_pipelined_requests_is_answered_without_end() -> None:
 EXPECT = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n"
 
 
+@pytest.mark.http1
 async def test_100_is_sent_when_the_application_first_asks_for_the_body() -> None:
     asked = anyio.Event()
 
@@ -209,6 +217,7 @@ async def test_100_is_sent_when_the_application_first_asks_for_the_body() -> Non
         assert (await peer.reply()).body == b"abc"
 
 
+@pytest.mark.http1
 async def test_an_answer_without_reading_sends_no_100_and_closes() -> None:
     """RFC 9110 section 10.1.1: the client may send the body all the same; nobody could tell it from a request."""
 
@@ -230,6 +239,7 @@ async def test_a_body_that_came_uninvited_gets_no_100() -> None:
     assert (reply.body, reply.interim) == (b"abc", [])
 
 
+@pytest.mark.http1
 async def test_http_1_0_never_gets_a_100() -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         send.full(200, [], (await receive())["body"])
@@ -263,6 +273,7 @@ async def test_trailers_are_dropped_for_a_client_that_does_not() -> None:
 HINTED = sender({"type": "http.response.early_hint", "links": [b"</a.css>; rel=preload"]}, START, BODY)
 
 
+@pytest.mark.http1
 async def test_early_hints_go_out_by_option_only() -> None:
     async with served(HINTED, early_hints=True) as server:
         assert (await server.ask()).interim == [(103, [(b"link", b"</a.css>; rel=preload")])]
@@ -270,6 +281,7 @@ async def test_early_hints_go_out_by_option_only() -> None:
         assert (await server.ask()).interim == []
 
 
+@pytest.mark.http1
 async def test_early_hints_never_reach_http_1_0() -> None:
     async with served(HINTED, early_hints=True) as server:
         assert b" 103 " not in await server.answer_to(b"GET / HTTP/1.0\r\n\r\n")
@@ -374,6 +386,7 @@ async def test_a_file_that_grew_past_a_length_nobody_bounded_is_raised_and_cut(p
     assert len(log.errors) == 1
 
 
+@pytest.mark.http1
 async def test_a_file_that_shrank_cuts_the_answer(path: Path, log: Lines) -> None:
     head = {**START, "headers": [(b"content-length", b"300000")]}
     os.truncate(path, 100_000)

@@ -8,9 +8,9 @@ import pytest
 
 from pagi.http.errors import AppError
 from tests.server.conftest import Lines
-from tests.server.live import GET, Peer, Session, eventually, served
+from tests.server.live import GET, OPENS, Peer, Session, eventually, served
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("framing")]
 
 START = {"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]}
 Event = dict[str, Any]
@@ -38,6 +38,7 @@ def read_whole(reader: h11.Connection) -> None:
 # ---- raising and returning
 
 
+@pytest.mark.http1
 async def test_an_application_that_raises_before_its_answer_is_500_and_closed(log: Lines) -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         raise ZeroDivisionError("secret")
@@ -51,6 +52,7 @@ async def test_an_application_that_raises_before_its_answer_is_500_and_closed(lo
     assert log.access[0].endswith("server_error")
 
 
+@pytest.mark.http1
 async def test_an_application_that_raises_before_its_answer_closes_a_pipeline(log: Lines) -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         raise ZeroDivisionError
@@ -87,6 +89,7 @@ async def test_an_application_that_raises_after_its_answer_harms_nobody(log: Lin
     assert not log.access[0].endswith("server_error")
 
 
+@pytest.mark.http1
 async def test_an_application_that_returns_without_answering_is_500(log: Lines) -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         return
@@ -178,6 +181,7 @@ def recorder(events: list[Event], errors: list[Exception]) -> Any:
     return app
 
 
+@pytest.mark.http1
 @pytest.mark.parametrize("name", REFUSED)
 async def test_what_may_not_be_sent_is_raised_from_send(name: str, log: Lines) -> None:
     events, words = REFUSED[name]
@@ -352,7 +356,7 @@ async def test_a_websocket_application_that_raises_before_the_accept_is_500(log:
     assert len(log.errors) == 1
 
 
-async def test_a_websocket_application_that_returns_without_a_word_is_500(log: Lines) -> None:
+async def test_a_websocket_application_that_returns_without_a_word_is_500(log: Lines, framing: str) -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         return
 
@@ -360,7 +364,7 @@ async def test_a_websocket_application_that_returns_without_a_word_is_500(log: L
         with pytest.raises(Exception, match="500"):
             async with server.websocket():
                 pass
-    assert log.errors == ["websocket GET '/': the application returned without accepting or closing"]
+    assert log.errors == [f"websocket {OPENS[framing]} '/': the application returned without accepting or closing"]
 
 
 async def code_of(session: Session) -> int:

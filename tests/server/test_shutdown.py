@@ -12,10 +12,14 @@ from pagi.gateway import app as pagi_app
 from tests.server.conftest import Lines
 from tests.server.live import GET, eventually, served
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("framing")]
 
 START: dict[str, Any] = {"type": "http.response.start", "status": 200, "headers": []}
 WISH = b"GET /feed HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n\r\n"
+
+
+CLOSES = {"HTTP/1.1": b"close", "HTTP/2": None}
+"""What an answer says of its connection, which HTTP/2 says by a GOAWAY."""
 
 
 class Held:
@@ -50,7 +54,7 @@ async def test_an_idle_connection_is_closed_at_once() -> None:
             assert await used.rest() == b""
 
 
-async def test_a_connection_that_has_said_nothing_yet_has_a_moment_for_its_request() -> None:
+async def test_a_connection_that_has_said_nothing_yet_has_a_moment_for_its_request(framing: str) -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         send.full(200, [], b"just in time")
 
@@ -60,14 +64,14 @@ async def test_a_connection_that_has_said_nothing_yet_has_a_moment_for_its_reque
         server.server.shutdown()
         await anyio.sleep(0.2)
         reply = await late.ask()
-        assert (reply.body, reply.header(b"connection")) == (b"just in time", b"close")
+        assert (reply.body, reply.header(b"connection")) == (b"just in time", CLOSES[framing])
         await slow.send(GET[10:])
         assert (await slow.reply()).body == b"just in time"
         with anyio.fail_after(2):
             assert await silent.rest() == b""
 
 
-async def test_a_request_in_hand_finishes_and_its_connection_closes() -> None:
+async def test_a_request_in_hand_finishes_and_its_connection_closes(framing: str) -> None:
     app = Held()
     async with served(app) as server, server.peer() as peer:
         await peer.send(GET)
@@ -76,11 +80,12 @@ async def test_a_request_in_hand_finishes_and_its_connection_closes() -> None:
         await anyio.sleep(0.05)
         app.go.set()
         reply = await peer.reply()
-        assert (reply.body, reply.header(b"connection")) == (b"finished", b"close")
+        assert (reply.body, reply.header(b"connection")) == (b"finished", CLOSES[framing])
         assert await peer.rest() == b""
     assert not server.server.was_cut
 
 
+@pytest.mark.http1
 async def test_a_pipelined_request_behind_the_one_in_hand_is_not_begun() -> None:
     app = Held()
     async with served(app) as server, server.peer() as peer:
@@ -120,6 +125,7 @@ async def test_connections_that_wait_to_be_accepted_are_answered() -> None:
             client.close()
 
 
+@pytest.mark.http1
 async def test_until_the_delay_is_over_it_accepts_and_answers_but_is_not_ready() -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         send.full(200, [], b"from the application")
@@ -147,6 +153,7 @@ async def test_a_second_signal_ends_the_delay() -> None:
         await eventually(lambda: not server.server.is_accepting, seconds=1)
 
 
+@pytest.mark.http1
 async def test_an_idle_connection_of_one_that_retires_may_still_ask() -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         send.full(200, [], b"")

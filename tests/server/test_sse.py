@@ -11,7 +11,7 @@ from pagi.http.errors import AppError
 from tests.server.conftest import Lines
 from tests.server.live import GET, Peer, eventually, served
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("framing")]
 
 WISH = b"GET /feed HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n\r\n"
 Ends = list[dict[str, Any]]

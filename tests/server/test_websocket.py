@@ -13,10 +13,10 @@ from wsproto.extensions import PerMessageDeflate
 from pagi.gateway import app as pagi_app
 from pagi.testing import TestClient
 from tests.server.conftest import Lines
-from tests.server.live import HandshakeDenied, eventually, served
+from tests.server.live import GRANTED, HandshakeDenied, eventually, served
 from tests.server.wire.client_frames import BINARY, CONTINUATION, FIN, RSV1, TEXT, close, frame
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("framing")]
 
 KEY = b"Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg=="
 UPGRADE = (b"Host: x", b"Upgrade: websocket", b"Connection: upgrade")
@@ -67,6 +67,7 @@ HANDSHAKES: dict[str, tuple[bytes, int]] = {
 }
 
 
+@pytest.mark.http1
 @pytest.mark.parametrize("name", HANDSHAKES)
 async def test_a_bad_handshake_is_refused_and_never_reaches_the_application(name: str, log: Lines) -> None:
     request, status = HANDSHAKES[name]
@@ -87,6 +88,7 @@ async def test_a_bad_handshake_is_refused_and_never_reaches_the_application(name
     assert [line for line in log.access if f" {status} " in line]
 
 
+@pytest.mark.http1
 async def test_an_upgrade_over_http_1_0_is_no_upgrade(log: Lines) -> None:
     """RFC 9110 section 7.8: an Upgrade field in HTTP/1.0 must be ignored; refusing it is as good: never a 101."""
 
@@ -113,7 +115,7 @@ async def test_frames_in_the_same_read_as_the_handshake_are_not_lost() -> None:
         await peer.until(b"\x81\x05early")
 
 
-async def test_the_scope_names_what_the_client_offers_and_no_method() -> None:
+async def test_the_scope_names_what_the_client_offers_and_no_method(framing: str) -> None:
     scopes: list[Any] = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -124,7 +126,8 @@ async def test_the_scope_names_what_the_client_offers_and_no_method() -> None:
     async with served(app) as server, server.websocket(subprotocols=["v1", "v2"]):
         await eventually(lambda: bool(scopes))
     scope = scopes[0]
-    assert (scope["type"], scope["scheme"], scope["subprotocols"], scope["http_version"]) == ("websocket", "ws", ["v1", "v2"], "1.1")
+    assert (scope["type"], scope["scheme"], scope["subprotocols"]) == ("websocket", "ws", ["v1", "v2"])
+    assert f"HTTP/{scope['http_version']}" == framing
     assert "method" not in scope
 
 
@@ -274,7 +277,7 @@ async def test_a_client_that_leaves_without_a_close_is_1006(how: str) -> None:
     assert app.reasons == ["client_closed"]
 
 
-async def test_a_close_of_the_application_is_clean_once_answered(log: Lines) -> None:
+async def test_a_close_of_the_application_is_clean_once_answered(log: Lines, framing: str) -> None:
     done: list[bool] = []
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -293,7 +296,7 @@ async def test_a_close_of_the_application_is_clean_once_answered(log: Lines) -> 
         await eventually(lambda: bool(done))
         await eventually(lambda: bool(log.access))
     assert log.errors == []
-    assert log.access[0].split()[5:] == ['HTTP/1.1"', "101", "0B", log.access[0].split()[-1]], log.access
+    assert log.access[0].split()[5:] == [f'{framing}"', GRANTED[framing], "0B", log.access[0].split()[-1]], log.access
 
 
 async def test_a_peer_that_never_answers_the_close_is_cut(log: Lines) -> None:

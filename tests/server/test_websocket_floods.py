@@ -14,10 +14,10 @@ from anyio.abc import SocketAttribute
 from pagi.testing import TestClient
 from pagi.testing.line import MemoryLine
 from tests.server.conftest import Lines
-from tests.server.live import GET, Peer, eventually, served
+from tests.server.live import GET, GRANTED, Peer, eventually, served
 from tests.server.wire.client_frames import BINARY, CONTINUATION, FIN, KIB, MIB, PING, PONG, TEXT, close, frame
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("framing")]
 
 READ = 256 * KIB
 """The most that a transport reads at once."""
@@ -89,13 +89,14 @@ FLOODS: dict[str, bytes] = {
 
 
 @pytest.mark.parametrize("name", FLOODS)
-async def test_others_are_served_during_a_flood(name: str) -> None:
+async def test_others_are_served_during_a_flood(name: str, framing: str) -> None:
     app = Sink()
     app.go.set()
     async with served(app) as server, server.peer() as peer, server.peer() as beside:
         await opened(peer)
         await beside.ask(GET)
-        rest = pour(peer, FLOODS[name] + close(1000))
+        flood = FLOODS[name] + close(1000)
+        rest = pour(peer, flood) if framing == "HTTP/1.1" else flood
         async with anyio.create_task_group() as group:
             group.start_soon(peer.send, rest)
             assert await longest_hold(beside, lambda: bool(app.ends)) < HELD_SECONDS
@@ -148,6 +149,7 @@ async def test_messages_before_the_end_of_input_are_all_delivered() -> None:
     assert app.ends == [(1006, "client_closed")]
 
 
+@pytest.mark.http1
 async def test_bytes_that_came_with_the_handshake_are_read_in_turns_too() -> None:
     app = Sink()
     app.go.set()
@@ -170,7 +172,7 @@ async def test_a_fault_behind_a_flood_closes_with_its_code(log: Lines) -> None:
     assert log.errors == []
 
 
-async def test_the_peers_close_is_heard_behind_a_flood_that_the_application_left(log: Lines) -> None:
+async def test_the_peers_close_is_heard_behind_a_flood_that_the_application_left(log: Lines, framing: str) -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await receive()
         await send({"type": "websocket.accept"})
@@ -184,7 +186,7 @@ async def test_the_peers_close_is_heard_behind_a_flood_that_the_application_left
         await peer.send(frame(FIN | BINARY, b"late") + close(4001))
         assert await peer.rest() == b""
         await eventually(lambda: bool(log.access))
-    assert " 101 " in log.access[0]
+    assert f" {GRANTED[framing]} " in log.access[0]
     assert "client_timeout" not in log.access[0]
 
 

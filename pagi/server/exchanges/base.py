@@ -35,8 +35,6 @@ class Carrier(Protocol):
     transport: TransportHandle
     is_congested: bool
     """Unsent bytes reached the high mark and have not yet fallen under the low one."""
-    last_read: float
-    """When the last bytes came, on the runtime's clock."""
     reading_paused: bool
     sends_files: bool
     """`ResponseData` may be a part of a file."""
@@ -45,6 +43,11 @@ class Carrier(Protocol):
     unyielded_bytes: int
     unyielded_events: int
     """Sent since `pace` last let others run."""
+
+    @property
+    def last_read(self) -> float:
+        """When the last bytes came, on the runtime's clock."""
+        ...
 
     def room(self) -> int:
         """Bytes that are left to the high mark."""

@@ -153,7 +153,7 @@ class WebSocketExchange(Exchange):
         fields, extensions = accept_headers(self._handshake, subprotocol, headers, options.ws_deflate)
         self.carrier.send(TunnelOpened(self.stream_id, fields))
         self.carrier.flush()
-        self.status = 101
+        self.status = 101 if self.head.http_version == "1.1" else 200
         self.handle.response_started = True
         self._frames = WebSocketEngine(options.ws_max_message_bytes, extensions)
         self._arrange_ping()
@@ -372,6 +372,7 @@ class WebSocketExchange(Exchange):
 
     def _close_line(self) -> None:
         """The tunnel is done both ways, or given up: what is queued leaves, then the line closes."""
+        self.spill()
         self.carrier.send(ResponseEnd(self.stream_id))
         self.carrier.flush()
         self.carrier.close(self)

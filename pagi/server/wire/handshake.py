@@ -66,10 +66,12 @@ class ReservedHandshakeHeader(AppError):
 
 
 def read_handshake(head: RequestHead) -> Handshake | Refusal:
-    """Judges an HTTP/1.1 request whose `tunnel` is `websocket` (RFC 6455 section 4.2.1).
+    """Judges a request whose `tunnel` is `websocket` (RFC 6455 section 4.2.1; over HTTP/2 RFC 8441 section 5, which has no key).
 
-    Upgrade, Connection and Host were the framing's to check.
+    Upgrade, Connection and Host, or the pseudo-headers of an extended CONNECT, were the framing's to check.
     """
+    if head.http_version == "2":
+        return read_terms(head.headers)
     if head.method != "GET":
         return Refusal(405, f"a WebSocket is opened by GET, not by {head.method}", ((b"allow", b"GET"),))
     if head.http_version != "1.1":

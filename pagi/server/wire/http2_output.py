@@ -204,9 +204,8 @@ class Output:
 
     def take(self) -> list[bytes]:
         """The next bytes to write, in one part; empty where nothing may be written."""
-        parts = self._parts
+        parts, self._parts = self._parts, []
         if parts:
-            self._parts = []
             self._size = self.control_bytes = 0
             if self._ending:
                 self.finished += self._ending
