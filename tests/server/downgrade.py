@@ -48,7 +48,8 @@ class DowngradedStream(ByteStream):
 
     @property
     def extra_attributes(self) -> Mapping[Any, Callable[[], Any]]:
-        return cast("Mapping[Any, Callable[[], Any]]", self._wire.extra_attributes)
+        wire: Any = self._wire
+        return cast("Mapping[Any, Callable[[], Any]]", wire.extra_attributes)
 
     # ---- the test's side
 
