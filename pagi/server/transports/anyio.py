@@ -140,6 +140,8 @@ class SocketLine:
         """A small write of this tick."""
         self._backlog: list[Part] = []
         self._backlog_bytes = 0
+        self._is_draining = False
+        """A task sends the backlog; it also takes what is added when it has told that it is done."""
         self._flushes: list[Callable[[], None]] = []
         self._may_read: anyio.Event | None = None
         self._closing = False
@@ -288,7 +290,8 @@ class SocketLine:
         return True
 
     def _keep(self, parts: list[Part]) -> None:
-        if not self._backlog:
+        if not self._is_draining:
+            self._is_draining = True
             self._clockwork.start_soon(self._drain)
         self._backlog += parts
         self._backlog_bytes += sum(map(len, parts))
@@ -309,6 +312,7 @@ class SocketLine:
             connection = self._connection
             if connection is not None and connection.is_congested and self._backlog_bytes <= self._low and not has_file(self._backlog):
                 connection.drained()
+        self._is_draining = False
         flushes, self._flushes = self._flushes, []
         for fn in flushes:
             fn()
