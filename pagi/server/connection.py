@@ -9,6 +9,7 @@ from pagi.server.exchanges.base import FLUSH_BYTES, PLAIN, Exchange
 from pagi.server.exchanges.http import HTTPExchange
 from pagi.server.exchanges.scope import Peer
 from pagi.server.exchanges.websocket import WebSocketExchange
+from pagi.server.figures import OpenExchange
 from pagi.server.line_holder import LineHolder
 from pagi.server.runtime import Line
 from pagi.server.service import Service
@@ -125,6 +126,10 @@ class Connection(LineHolder):
         elif self._head_since is None and not (self.service.is_retiring and self.service.options.timeouts.keep_alive_seconds):
             self._line.close()
 
+    def look(self, now: float) -> list[OpenExchange]:
+        """What is going on here."""
+        return [exchange.look(now, self.client()) for exchange in self._exchanges.values()]
+
     def cut(self) -> list[object]:
         """The deadline passed: ends every exchange with `server_shutdown`. Returns the tasks that still run."""
         tasks = [exchange.task for exchange in self._exchanges.values()]
@@ -214,7 +219,7 @@ class Connection(LineHolder):
         self.answered(exchange)
 
     def answered(self, exchange: Exchange) -> None:
-        if self.service.access_log is not None or exchange.handle.is_watched:
+        if self.service.keeps_time or exchange.handle.is_watched:
             self._line.when_sent(exchange.sent)
         else:
             exchange.sent()
@@ -313,18 +318,15 @@ class Connection(LineHolder):
             self._line.close()
 
     def _fault(self, fault: Fault, exchange: Exchange | None) -> None:
-        log.info("%s: %d %s", self.client(), fault.status, fault.detail)
         if exchange is None:
-            self._refuse(fault.status, fault.detail, list(fault.headers), logged=True)
+            self._refuse(fault.status, fault.detail, list(fault.headers))
         else:
+            log.info("%s: %d %s", self.client(), fault.status, fault.detail)
             exchange.faulted(fault.status, fault.detail)
 
-    def _refuse(self, status: int, detail: str, headers: list[tuple[bytes, bytes]] | None = None, *, logged: bool = False) -> None:
+    def _refuse(self, status: int, detail: str, headers: list[tuple[bytes, bytes]] | None = None) -> None:
         """Answers a request that never became an exchange, and closes."""
-        if not logged:
-            log.info("%s: %d %s", self.client(), status, detail)
-        if self.service.access_log is not None:
-            self.service.access_log.refused(self.client(), status, detail)
+        self.note_refused(status, detail)
         self.engine.close_after()
         self.engine.send(Answer(0, status, [*PLAIN, *(headers or ())], f"{detail}\n".encode()))
         self.flush()

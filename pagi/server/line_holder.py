@@ -1,9 +1,13 @@
 """What every connection knows of its line, whatever it speaks: what was written, whether that stands still, who is at the other end."""
 
+import logging
+
 from pagi.server.exchanges.base import Exchange
 from pagi.server.exchanges.scope import Peer
 from pagi.server.runtime import Line
 from pagi.server.service import Service
+
+log = logging.getLogger("pagi.server")
 
 
 class LineHolder:
@@ -45,6 +49,14 @@ class LineHolder:
         """The other end, for a line in the log."""
         client = self.peer.client
         return f"{client[0]}:{client[1]}" if client else "unix"
+
+    def note_refused(self, status: int, detail: str) -> None:
+        """A request is answered by the server itself, and never becomes an exchange."""
+        log.info("%s: %d %s", self.client(), status, detail)
+        if self.service.access_log is not None:
+            self.service.access_log.refused(self.client(), status, detail)
+        if self.service.figures is not None:
+            self.service.figures.refused += 1
 
     def found_lost(self) -> bool:
         """The line is gone. Returns False where that was known."""

@@ -1,12 +1,11 @@
 """Joins an HTTP/2 engine to its exchanges, many at a time. Synchronous, like its sister for HTTP/1.1 (`connection.py`)."""
 
-import logging
-
 from pagi.gateway.reasons import Reason
 from pagi.server.exchanges.base import PLAIN, Exchange
 from pagi.server.exchanges.http import HTTPExchange
 from pagi.server.exchanges.scope import Peer
 from pagi.server.exchanges.websocket import WebSocketExchange
+from pagi.server.figures import OpenExchange
 from pagi.server.line_holder import LineHolder
 from pagi.server.runtime import Line
 from pagi.server.service import Service
@@ -14,8 +13,6 @@ from pagi.server.stream import Stream
 from pagi.server.wire.events import Answer, BodyData, BodyEnd, Event, Fault, InputEnded, Request, StreamReset
 from pagi.server.wire.handshake import Refusal, read_handshake
 from pagi.server.wire.http2 import HTTP2Engine
-
-log = logging.getLogger("pagi.server")
 
 GOAWAY_SECONDS = 1.0
 """From the warning that a connection will end until it takes no more requests, if the client has not confirmed the warning before."""
@@ -101,7 +98,7 @@ class MultiplexedConnection(LineHolder):
                 stream.sweep(stream.exchange, now)
         timeouts = self.service.options.timeouts
         if self._head_since is not None and timeouts.head_seconds and now - self._head_since >= timeouts.head_seconds:
-            self._refused(408, f"a request's head took over {timeouts.head_seconds:g} s")
+            self.note_refused(408, f"a request's head took over {timeouts.head_seconds:g} s")
             self._line.close()
         elif not self._streams and timeouts.keep_alive_seconds and now - self._idle_since >= timeouts.keep_alive_seconds:
             self._say_goaway()
@@ -114,6 +111,10 @@ class MultiplexedConnection(LineHolder):
         for exchange in self._exchanges():
             exchange.begin_closing(deadline)
         self.write()
+
+    def look(self, now: float) -> list[OpenExchange]:
+        """What is going on here."""
+        return [exchange.look(now, self.client()) for exchange in self._exchanges()]
 
     def cut(self) -> list[object]:
         """The deadline passed: ends every exchange with `server_shutdown`. Returns the tasks that still run."""
@@ -162,7 +163,7 @@ class MultiplexedConnection(LineHolder):
         exchange = stream.exchange
         if exchange is None:
             return
-        if self.service.access_log is not None or exchange.handle.is_watched:
+        if self.service.keeps_time or exchange.handle.is_watched:
             self._line.when_sent(exchange.sent)
         else:
             exchange.sent()
@@ -235,20 +236,15 @@ class MultiplexedConnection(LineHolder):
 
     def _refuse(self, stream_id: int, status: int, detail: str, headers: list[tuple[bytes, bytes]] | None = None) -> None:
         """Answers a request that never became an exchange."""
-        self._refused(status, detail)
+        self.note_refused(status, detail)
         self.engine.send(Answer(stream_id, status, [*PLAIN, *(headers or ())], f"{detail}\n".encode()))
         self.engine.release(stream_id)
-
-    def _refused(self, status: int, detail: str) -> None:
-        log.info("%s: %d %s", self.client(), status, detail)
-        if self.service.access_log is not None:
-            self.service.access_log.refused(self.client(), status, detail)
 
     def _fault(self, fault: Fault) -> None:
         if fault.stream_id:
             self._refuse(fault.stream_id, fault.status, fault.detail, list(fault.headers))
             return
-        self._refused(fault.status, fault.detail)
+        self.note_refused(fault.status, fault.detail)
         for stream in list(self._streams.values()):
             stream.lost(Reason.PROTOCOL_ERROR)
 

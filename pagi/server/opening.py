@@ -2,9 +2,11 @@
 
 from pagi.gateway.reasons import Reason
 from pagi.server.connection import Connection
+from pagi.server.endings import SERVER_FULL
 from pagi.server.exchanges.scope import Peer
+from pagi.server.figures import OpenExchange
 from pagi.server.multiplexed import MultiplexedConnection
-from pagi.server.runtime import Line, Listener
+from pagi.server.runtime import Line
 from pagi.server.service import Service
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -76,6 +78,10 @@ class Opening:
     def begin_closing(self, deadline: float) -> None:
         """It may have sent its request already: what comes is answered, as the connection's last."""
 
+    def look(self, now: float) -> list[OpenExchange]:
+        """Nothing yet."""
+        return []
+
     def cut(self) -> list[object]:
         """The deadline passed."""
         self._line.abort()
@@ -96,8 +102,20 @@ class Opening:
         return connection
 
 
-def opened(service: Service, line: Line, peer: Peer, protocol: str | None = None) -> Listener:
-    """Who hears what a new line has to tell. `protocol` is what TLS agreed on (RFC 7301): `h2`, `http/1.1`, or None."""
-    if protocol == "h2":
-        return MultiplexedConnection(service, line, peer, service.runtime.now())
-    return Opening(service, line, peer)
+def open_connection(service: Service, line: Line, peer: Peer, protocol: str | None = None) -> None:
+    """Gives a new line to whoever will speak on it; ends it if as many are open as may be.
+
+    `protocol` is what TLS agreed on (RFC 7301): `h2`, `http/1.1`, or None.
+    """
+    figures = service.figures
+    if figures is not None:
+        figures.accepted += 1
+    if service.is_full:
+        if figures is not None:
+            figures.turned_away += 1
+        line.write([SERVER_FULL])
+        line.close(linger=True)
+    elif protocol == "h2":
+        line.hand_over(MultiplexedConnection(service, line, peer, service.runtime.now()))
+    else:
+        line.hand_over(Opening(service, line, peer))

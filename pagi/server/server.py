@@ -41,6 +41,8 @@ class Server:
         """Where it listens, as a person writes it; empty until it does."""
         self.port: int | None = None
         """The bound TCP port; None before it listens, and on a Unix socket."""
+        self.service: Service | None = None
+        """What is served; None before and after."""
         self.is_accepting = False
         """It takes new connections."""
         self.was_cut = False
@@ -108,6 +110,7 @@ class Server:
             )
             await group.start(lifespan.run)
         service.start()
+        self.service = service
         try:
             await transport.listen(service, sockets)
             self.is_accepting = True
@@ -122,6 +125,7 @@ class Server:
             with anyio.CancelScope(shield=True):
                 await self._cut(service)
             service.stop()
+            self.service = None
         if lifespan is not None:
             left = (service.closing_deadline or 0.0) - transport.runtime.now()
             await lifespan.shutdown(max(left, CUT_SECONDS))

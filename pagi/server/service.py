@@ -12,6 +12,7 @@ from pagi.http.dates import http_date
 from pagi.server.access_log import AccessLog
 from pagi.server.deadlines import Sweeper, sweep_period
 from pagi.server.exchanges.scope import Peer, common_scope
+from pagi.server.figures import Figures, OpenExchange
 from pagi.server.options import ServerOptions
 from pagi.server.readiness import answering_readiness
 from pagi.server.runtime import Runtime, call_all
@@ -24,6 +25,7 @@ class Member(Protocol):
 
     def sweep(self, now: float) -> None: ...
     def begin_closing(self, deadline: float) -> None: ...
+    def look(self, now: float) -> list[OpenExchange]: ...
     def cut(self) -> list[object]: ...
 
 
@@ -41,6 +43,10 @@ class Service:
         """The application may be given `sse` scopes."""
         self.new_waiter = runtime.waiter
         self.access_log = AccessLog(options.serve.access_log_format) if options.serve.access_log else None
+        self.figures = Figures() if options.watch.control_socket or options.watch.metrics_bind else None
+        self.keeps_time = self.access_log is not None or self.figures is not None
+        """Exchanges note when they begin and end."""
+        self.began = runtime.now()
         self.static_lines = StaticLines(b"")
         self.failures: Callable[[BaseException], None] | None = None
         """Told each error that an application or an exchange failed with, beside the log."""

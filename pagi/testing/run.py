@@ -8,9 +8,8 @@ import anyio
 
 from pagi.gateway.types import AnyApp
 from pagi.http.errors import ConfigError
-from pagi.server.endings import SERVER_FULL
 from pagi.server.exchanges.scope import Peer
-from pagi.server.opening import opened
+from pagi.server.opening import open_connection
 from pagi.server.options import ServerOptions
 from pagi.server.process.lifespan import Lifespan, StartupFailed
 from pagi.server.runtime import Listener
@@ -126,11 +125,7 @@ class Run:
         if service.closing_deadline is not None:
             raise ConnectionRefusedError("the server is closing and accepts no more connections")
         line = MemoryLine(self.runtime, service.options.flow)
-        if service.is_full:
-            line.write([SERVER_FULL])
-            line.close(linger=True)
-        else:
-            line.hand_over(opened(service, line, peer))
+        open_connection(service, line, peer)
         self._open = {line, *(other for other in self._open if not other.is_gone)}
         return RawConnection(line)
 

@@ -1,6 +1,7 @@
 """What the three conversations share: what they ask of their connection, the handles, the wake-up, the end and the log line."""
 
 import logging
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable
 from typing import Any, Protocol, cast
@@ -11,6 +12,7 @@ from pagi.gateway.transport import TransportHandle
 from pagi.gateway.types import HeaderList, Message, Send
 from pagi.server.access_log import printable
 from pagi.server.exchanges.scope import Peer
+from pagi.server.figures import EarlyEnd, OpenExchange
 from pagi.server.service import Service
 from pagi.server.wire.events import Answer, Event, RequestHead
 
@@ -144,9 +146,9 @@ class Exchange(ABC):
         self.handle = ConnectionHandle(service.new_waiter)
         self.status = 0
         self.bytes_sent: int = 0
-        self.began = service.runtime.now() if service.access_log is not None else 0.0
+        self.began = service.runtime.now() if service.keeps_time else 0.0
         self.ended: float | None = None
-        """When its end was known, on the runtime's clock. Like `began` it is for the access log, and 0 where there is none."""
+        """When its end was known, on the runtime's clock. Like `began` for the access log and metrics, 0 without them."""
         self.is_over = False
         """Its task has ended."""
         self._waiter: Waiter | None = None
@@ -307,23 +309,52 @@ class Exchange(ABC):
         """The end is known. With the task's end, whichever is later, it closes the exchange."""
         if self.ended is None:
             service = self.carrier.service
-            self.ended = service.runtime.now() if service.access_log is not None else 0.0
+            self.ended = service.runtime.now() if service.keeps_time else 0.0
             if self.is_over:
                 self._over(self.ended)
 
     def _over(self, ended: float) -> None:
-        access_log = self.carrier.service.access_log
+        service = self.carrier.service
+        if service.keeps_time:
+            self._record(service, ended)
+        self.carrier.over(self)
+
+    def look(self, now: float, client: str) -> OpenExchange:
+        """What is to be told of it while it goes on."""
+        reason = self.handle.disconnect_reason
+        return OpenExchange(
+            kind=self.kind,
+            method=self.head.method,
+            path=self._path(),
+            client=client,
+            http_version=self.head.http_version,
+            status=self.status,
+            seconds=round(now - self.began, 3),
+            buffered_bytes=self.carrier.transport.buffered_amount,
+            is_congested=self.carrier.is_congested,
+            reason=reason.value if reason is not None else None,
+        )
+
+    def _path(self) -> str:
+        return self.head.target.partition(b"?")[0].decode("latin-1")
+
+    def _record(self, service: Service, ended: float) -> None:
+        reason, seconds = self.handle.disconnect_reason, ended - self.began
+        figures = service.figures
+        if figures is not None:
+            figures.ended(self.kind, self.status, self.bytes_sent, seconds)
+            if reason is not None:
+                figures.ended_early(EarlyEnd(time.time(), self.kind, self.head.method, self._path(), reason.value, round(seconds, 3)))
+        access_log = service.access_log
         if access_log is not None:
-            reason = self.handle.disconnect_reason
             access_log.record(
                 self.scope,
                 method=self.head.method,
                 status=self.status,
                 bytes_sent=self.bytes_sent,
-                seconds=ended - self.began,
+                seconds=seconds,
                 reason=reason.value if reason is not None else None,
             )
-        self.carrier.over(self)
 
 
 def is_only_client_gone(error: BaseException | None) -> bool:

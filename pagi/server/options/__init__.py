@@ -12,6 +12,7 @@ from pagi.server.options.http2 import HTTP2Options
 from pagi.server.options.listening import ListenOptions
 from pagi.server.options.live import SSEOptions, WebSocketOptions
 from pagi.server.options.serving import ServeOptions, TimeoutOptions
+from pagi.server.options.watch import WatchOptions
 
 __all__ = [
     "KIB",
@@ -29,6 +30,7 @@ __all__ = [
     "ServeOptions",
     "ServerOptions",
     "TimeoutOptions",
+    "WatchOptions",
     "WebSocketOptions",
     "option_fields",
     "server_options",
@@ -51,6 +53,7 @@ class ServerOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     flow: FlowOptions = FlowOptions()
     websocket: WebSocketOptions = WebSocketOptions()
     sse: SSEOptions = SSEOptions()
+    watch: WatchOptions = WatchOptions()
 
 
 def option_fields() -> Iterator[tuple[str, str, msgspec.structs.FieldInfo]]:

@@ -12,9 +12,9 @@ import anyio.lowlevel
 from anyio.abc import TaskGroup
 
 from pagi.gateway.connection import Waiter
-from pagi.server.endings import LINGER_BYTES, LINGER_SECONDS, SERVER_FULL, reason_of
+from pagi.server.endings import LINGER_BYTES, LINGER_SECONDS, reason_of
 from pagi.server.exchanges.scope import peer_of
-from pagi.server.opening import opened
+from pagi.server.opening import open_connection
 from pagi.server.runtime import Listener, Timer
 from pagi.server.service import Service
 from pagi.server.transports.driving import DONE, first_step, go_on
@@ -156,11 +156,7 @@ class SocketLine:
         except OSError:
             accepted.close()  # it was reset before it was looked at
             return False
-        if self._service.is_full:
-            self.write([SERVER_FULL])
-            self.close(linger=True)
-        else:
-            self._connection = opened(self._service, self, peer_of(*names))
+        open_connection(self._service, self, peer_of(*names))
         return True
 
     # ---- what the connection asks (see `Line`)

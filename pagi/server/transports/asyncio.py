@@ -8,9 +8,9 @@ from functools import partial
 from typing import Any, cast
 
 from pagi.gateway.connection import Waiter
-from pagi.server.endings import LINGER_BYTES, LINGER_SECONDS, SERVER_FULL, reason_of
+from pagi.server.endings import LINGER_BYTES, LINGER_SECONDS, reason_of
 from pagi.server.exchanges.scope import peer_of
-from pagi.server.opening import opened
+from pagi.server.opening import open_connection
 from pagi.server.runtime import Listener, Timer
 from pagi.server.service import Service
 from pagi.server.transports.accepting import OPENING_SECONDS, PAUSE_SECONDS, Acceptor, OutOfRoom
@@ -117,11 +117,7 @@ class ProtocolLine(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(*self._marks)
-        if self._service.is_full:
-            self._transport.write(SERVER_FULL)
-            self.close(linger=True)
-            return
-        self._connection = opened(self._service, self, peer_of(transport.get_extra_info("peername"), transport.get_extra_info("sockname")))
+        open_connection(self._service, self, peer_of(transport.get_extra_info("peername"), transport.get_extra_info("sockname")))
 
     def data_received(self, data: bytes) -> None:
         if self._lingering is None and self._connection is not None:
