@@ -274,7 +274,7 @@ class HTTP2Engine:
             return
         stream.ignored = True
         self._inflow.give_back(stream)
-        if stream.is_open:
+        if stream.is_open and not self.closing:
             if not stream.ends:
                 self._output.reset(stream, Code.INTERNAL_ERROR)
             elif not stream.output_open:

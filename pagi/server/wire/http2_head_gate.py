@@ -15,7 +15,6 @@ from pagi.server.wire.head_gate import (
     check_expectations,
     check_hosts,
     check_lengths,
-    members,
     one_cookie,
     shown,
 )
@@ -82,7 +81,7 @@ def read_fields(fields: Iterable[tuple[bytes, bytes]], size: int, limits: HTTP1O
     if not _OF_CONNECTIONS.isdisjoint(values):
         raise RequestRefused(400, f"the field {shown(min(_OF_CONNECTIONS & values.keys()))} has no place in HTTP/2")
     te = values.get(b"te", [])
-    if te and members(te) != {b"trailers"}:
+    if any(value.lower() != b"trailers" for value in te):
         raise RequestRefused(400, f"TE may only be trailers in HTTP/2, not {shown(b', '.join(te))}")
     tunnel = _tunnel(method, pseudo.get(b":protocol"))
     if authority is None:

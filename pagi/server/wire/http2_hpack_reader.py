@@ -57,13 +57,18 @@ class BlockReader:
                 at += 1
             else:
                 # Literals: 01 with a name of 6 bits, 0000 and 0001 with one of 4.
-                name_at = first & 0x3F if first >= 0x40 else first & 0x0F if first < 0x20 else -1
-                if name_at < 0 or name_at == (0x3F if first >= 0x40 else 0x0F):
-                    return self._read_unusual(block, at, fields, size)
                 start = at
+                prefix = 0x3F if first >= 0x40 else 0x0F
+                name_at = first & prefix
                 at += 1
-                if name_at == 0:
-                    name, at = self._text(block, at, end, True)
+                if 0x20 <= first < 0x40 or first == 0x80:
+                    at = -1
+                elif name_at == prefix:
+                    name_at, at = _long_number(block, at, end, prefix)
+                if at < 0:
+                    name = b""
+                elif name_at == 0:
+                    name, at = _text(block, at, end, True)
                 elif name_at <= _STATIC_COUNT:
                     name = _STATIC[name_at - 1][0]
                 elif name_at - _STATIC_COUNT <= len(dynamic):
@@ -72,7 +77,7 @@ class BlockReader:
                     name = b""
                     at = -1
                 if at > 0:
-                    value, at = self._text(block, at, end, name not in _SECRET)
+                    value, at = _text(block, at, end, name not in _SECRET)
                 else:
                     value = b""
                 if at < 0:
@@ -87,33 +92,6 @@ class BlockReader:
             fields.append(field)
         self.size = size
         return fields
-
-    @staticmethod
-    def _text(block: bytes, at: int, end: int, is_public: bool) -> tuple[bytes, int]:
-        """A string of up to 126 bytes, and where it ends; -1 where hpack must look."""
-        if at >= end:
-            return b"", -1
-        length = block[at]
-        packed = length >= 0x80
-        length &= 0x7F
-        at += 1
-        after = at + length
-        if length == 0x7F or after > end:
-            return b"", -1
-        text = block[at:after]
-        if not packed:
-            return text, after
-        known = TEXTS.get(text)
-        if known is None:
-            try:
-                known = decode_huffman(text)
-            except HPACKError:
-                return b"", -1
-            if is_public and length <= MAX_REMEMBERED_BYTES:
-                if len(TEXTS) >= MAX_REMEMBERED:
-                    TEXTS.clear()  # rather than keep what one client filled it with
-                TEXTS[text] = known
-        return known, after
 
     def _read_unusual(self, block: bytes, at: int, fields: HeaderList, size: int) -> HeaderList:
         """The rest of a block, from the field at `at` on, by hpack."""
@@ -141,3 +119,46 @@ class BlockReader:
             f"a request head unpacks to over {self._limit} bytes; raise h2_max_inflated_head_bytes if such clients are welcome",
             status=431,
         )
+
+
+def _text(block: bytes, at: int, end: int, is_public: bool) -> tuple[bytes, int]:
+    """A string, and where it ends; -1 where hpack must look."""
+    if at >= end:
+        return b"", -1
+    length = block[at]
+    packed = length >= 0x80
+    length &= 0x7F
+    at += 1
+    if length == 0x7F:
+        length, at = _long_number(block, at, end, 0x7F)
+    after = at + length
+    if at < 0 or after > end:
+        return b"", -1
+    text = block[at:after]
+    if not packed:
+        return text, after
+    known = TEXTS.get(text)
+    if known is None:
+        try:
+            known = decode_huffman(text)
+        except HPACKError:
+            return b"", -1
+        if is_public and length <= MAX_REMEMBERED_BYTES:
+            if len(TEXTS) >= MAX_REMEMBERED:
+                TEXTS.clear()  # rather than keep what one client filled it with
+            TEXTS[text] = known
+    return known, after
+
+
+def _long_number(block: bytes, at: int, end: int, prefix: int) -> tuple[int, int]:
+    """A number that its prefix does not hold (RFC 7541 section 5.1), and where it ends; -1 where hpack must look."""
+    number = prefix
+    for shift in (0, 7, 14):
+        if at >= end:
+            break
+        byte = block[at]
+        at += 1
+        number += (byte & 0x7F) << shift
+        if byte < 0x80:
+            return number, at
+    return 0, -1

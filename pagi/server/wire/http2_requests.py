@@ -226,7 +226,7 @@ class Requests:
             raise ConnectionFault(Code.PROTOCOL_ERROR, f"DATA on stream {stream_id}, which nobody opened")
         if fate is Fate.HALF_CLOSED:
             raise StreamFault(stream_id, Code.STREAM_CLOSED, "DATA behind the end of a request")
-        if fate is Fate.ENDED:
+        if fate is not Fate.RESET:
             raise ConnectionFault(Code.STREAM_CLOSED, f"DATA on stream {stream_id}, which is closed")
         if ends:
             self._streams.input_of_reset_ended(stream_id)

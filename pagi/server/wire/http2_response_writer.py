@@ -116,7 +116,8 @@ class HTTP2ResponseWriter:
 
     def abort(self, stream: Stream) -> None:
         """Ends an answer without a clean end; one that was whole already is given up with its request."""
-        self._output.reset(stream, Code.CANCEL if stream.ends or not stream.output_open else Code.INTERNAL_ERROR)
+        if stream.is_open:
+            self._output.reset(stream, Code.CANCEL if stream.ends or not stream.output_open else Code.INTERNAL_ERROR)
 
     def refuse(self, event: object) -> None:
         """An event that no server sends."""
