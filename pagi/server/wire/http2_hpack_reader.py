@@ -2,12 +2,12 @@
 
 from hpack import Decoder, HPACKError
 from hpack.exceptions import OversizedHeaderListError
-from hpack.huffman_table import decode_huffman
 from hpack.table import HeaderTable
 
 from pagi.gateway.types import HeaderList
 from pagi.server.wire.http2_faults import ConnectionFault
 from pagi.server.wire.http2_frames import Code
+from pagi.server.wire.http2_huffman import BadHuffmanCode, unpack
 from pagi.server.wire.http2_settings import FIELD_OVERHEAD
 
 _STATIC = HeaderTable.STATIC_TABLE
@@ -18,18 +18,23 @@ MAX_REMEMBERED_BYTES = 64
 TEXTS: dict[bytes, bytes] = {}
 """Huffman codes and what they say, over the whole process: unpacking them is what costs most. No secrets are among them."""
 
+MAX_OWN = 4
+MAX_OWN_BYTES = 1024
+"""Of secrets and long strings each connection remembers a few: a token often comes with every request."""
+
 _SECRET = frozenset((b"cookie", b"authorization", b"proxy-authorization"))
 
 
 class BlockReader:
     """Unpacks the blocks of one connection, which build on each other: every one must pass here, whatever becomes of its stream."""
 
-    __slots__ = ("_limit", "_table", "_unusual", "changes", "size")
+    __slots__ = ("_limit", "_own", "_table", "_unusual", "changes", "size")
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._unusual = Decoder(limit)
         self._table = self._unusual.header_table
+        self._own: dict[bytes, bytes] = {}
         self.changes = 0
         """How often the table changed: while it stays, equal blocks say the same."""
         self.size = 0
@@ -68,7 +73,7 @@ class BlockReader:
                 if at < 0:
                     name = b""
                 elif name_at == 0:
-                    name, at = _text(block, at, end, True)
+                    name, at = self._text(block, at, end, True)
                 elif name_at <= _STATIC_COUNT:
                     name = _STATIC[name_at - 1][0]
                 elif name_at - _STATIC_COUNT <= len(dynamic):
@@ -77,7 +82,7 @@ class BlockReader:
                     name = b""
                     at = -1
                 if at > 0:
-                    value, at = _text(block, at, end, name not in _SECRET)
+                    value, at = self._text(block, at, end, name not in _SECRET)
                 else:
                     value = b""
                 if at < 0:
@@ -92,6 +97,36 @@ class BlockReader:
             fields.append(field)
         self.size = size
         return fields
+
+    def _text(self, block: bytes, at: int, end: int, is_public: bool) -> tuple[bytes, int]:
+        """A string, and where it ends; -1 where hpack must look."""
+        if at >= end:
+            return b"", -1
+        length = block[at]
+        packed = length >= 0x80
+        length &= 0x7F
+        at += 1
+        if length == 0x7F:
+            length, at = _long_number(block, at, end, 0x7F)
+        after = at + length
+        if at < 0 or after > end:
+            return b"", -1
+        text = block[at:after]
+        if not packed:
+            return text, after
+        is_public = is_public and length <= MAX_REMEMBERED_BYTES
+        known = TEXTS if is_public else self._own
+        said = known.get(text)
+        if said is None:
+            try:
+                said = unpack(text)
+            except BadHuffmanCode:
+                return b"", -1
+            if is_public or length <= MAX_OWN_BYTES:
+                if len(known) >= (MAX_REMEMBERED if is_public else MAX_OWN):
+                    known.clear()  # rather than keep what it was filled with at first
+                known[text] = said
+        return said, after
 
     def _read_unusual(self, block: bytes, at: int, fields: HeaderList, size: int) -> HeaderList:
         """The rest of a block, from the field at `at` on, by hpack."""
@@ -119,35 +154,6 @@ class BlockReader:
             f"a request head unpacks to over {self._limit} bytes; raise h2_max_inflated_head_bytes if such clients are welcome",
             status=431,
         )
-
-
-def _text(block: bytes, at: int, end: int, is_public: bool) -> tuple[bytes, int]:
-    """A string, and where it ends; -1 where hpack must look."""
-    if at >= end:
-        return b"", -1
-    length = block[at]
-    packed = length >= 0x80
-    length &= 0x7F
-    at += 1
-    if length == 0x7F:
-        length, at = _long_number(block, at, end, 0x7F)
-    after = at + length
-    if at < 0 or after > end:
-        return b"", -1
-    text = block[at:after]
-    if not packed:
-        return text, after
-    known = TEXTS.get(text)
-    if known is None:
-        try:
-            known = decode_huffman(text)
-        except HPACKError:
-            return b"", -1
-        if is_public and length <= MAX_REMEMBERED_BYTES:
-            if len(TEXTS) >= MAX_REMEMBERED:
-                TEXTS.clear()  # rather than keep what one client filled it with
-            TEXTS[text] = known
-    return known, after
 
 
 def _long_number(block: bytes, at: int, end: int, prefix: int) -> tuple[int, int]:

@@ -231,7 +231,7 @@ def test_cookies_are_one_field_again_and_the_authority_is_the_host() -> None:
 
 def test_a_host_without_an_authority_is_the_host() -> None:
     peer = Peer()
-    assert peer.request(headers(1, [*GET[:3], (b"x-y", b"z"), (b"host", b"b")])).head.headers == [(b"x-y", b"z"), (b"host", b"b")]
+    assert peer.request(headers(1, [*GET[:3], (b"x-y", b"z"), (b"host", b"b")])).head.headers == [(b"host", b"b"), (b"x-y", b"z")]
 
 
 def test_what_the_head_says_of_the_message_is_told() -> None:

@@ -136,6 +136,13 @@ def test_a_head_that_is_refused_is_answered(fields: list[tuple[bytes, bytes]], s
     assert peer.request(headers(3)).stream_id == 3
 
 
+def test_a_refused_question_for_a_head_gets_no_body() -> None:
+    peer = Peer()
+    peer.receive(headers(1, [(b":method", b"HEAD"), *GET[1:], (b"expect", b"else")]), headers(3, [*GET, (b"expect", b"else")]))
+    peer.send(Answer(1, 417, [], b"no"), Answer(3, 417, [], b"no"))
+    assert bodies(peer.frames()) == {3: b"no"}
+
+
 def test_the_body_of_a_refused_head_is_dropped_and_given_back() -> None:
     peer = Peer()
     fields = [*POST, (b"expect", b"else")]

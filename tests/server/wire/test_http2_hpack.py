@@ -4,6 +4,7 @@ from typing import TypeAlias
 
 import pytest
 from hpack import Decoder, Encoder, HPACKError, NeverIndexedHeaderTuple
+from hpack.huffman_table import decode_huffman
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -109,6 +110,25 @@ def test_secrets_and_long_texts_are_not_remembered_beyond_the_connection(monkeyp
     fields = [(b"cookie", b"secret-one"), (b"authorization", b"secret-two"), (b"x-long", b"secret-three" * 20), (b"x-known", b"seen")]
     assert BlockReader(65536).read(Encoder().encode(fields)) == fields
     assert set(texts.values()) == {b"x-long", b"x-known", b"seen"}
+
+
+def test_a_token_of_every_request_is_unpacked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    unpacked: list[bytes] = []
+
+    def counting(coded: bytes) -> bytes:
+        unpacked.append(coded)
+        return decode_huffman(coded)
+
+    monkeypatch.setattr(http2_hpack_reader, "unpack", counting)
+    block = Encoder().encode([(b"authorization", b"Bearer " + b"abc." * 100, True)])
+    reader = BlockReader(65536)
+    for _ in range(3):
+        assert reader.read(block) == [(b"authorization", b"Bearer " + b"abc." * 100)]
+    assert len(unpacked) == 1
+    for number in range(100):
+        reader.read(Encoder().encode([(b"authorization", b"token%d" % number, True)]))
+    reader.read(block)
+    assert len(unpacked) == 102
 
 
 def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
