@@ -288,7 +288,8 @@ class Requests:
         for item in news:
             if isinstance(item, Stream):
                 self._tell(item, events)
-            elif self._streams.get(item.stream_id) is not None:
+            elif self._streams.get(item.stream_id) is not None:  # else it was reset at once
+                self.last_told = max(self.last_told, item.stream_id)
                 events.append(item)
         return events
 

@@ -27,6 +27,7 @@ from pagi.server.wire.http2_frames import (
 from pagi.server.wire.http2_inflow import UnreadBudget
 
 COMMON = StaticLines(b"\r\ndate: D\r\nserver: pagi")
+COMMON_FIELDS = [(b"date", b"D"), (b"server", b"pagi")]
 GET = ((b":method", b"GET"), (b":scheme", b"https"), (b":path", b"/"), (b":authority", b"a"))
 POST = ((b":method", b"POST"), (b":scheme", b"https"), (b":path", b"/"), (b":authority", b"a"))
 WEBSOCKET = (
