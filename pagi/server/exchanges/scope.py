@@ -34,10 +34,16 @@ def peer_of(peername: Any, sockname: Any) -> Peer:
     >>> peer_of("", b"/run/app.sock").server
     ('/run/app.sock', None)
     """
-    client = (str(peername[0]), int(peername[1])) if _is_address(peername) else None
+    client = (_host(peername), int(peername[1])) if _is_address(peername) else None
     if _is_address(sockname):
-        return Peer(client, (str(sockname[0]), int(sockname[1])))
+        return Peer(client, (_host(sockname), int(sockname[1])))
     return Peer(client, (os.fsdecode(sockname or ""), None))
+
+
+def _host(address: tuple[Any, ...]) -> str:
+    """The host of an address; IPv4 as such, where a socket for both (systemd's are) says it within IPv6."""
+    host = str(address[0])
+    return host.removeprefix("::ffff:") if "." in host else host
 
 
 def _is_address(name: object) -> TypeIs[tuple[Any, ...]]:

@@ -6,10 +6,11 @@ from typing import Any, cast
 import msgspec
 
 from pagi.http.errors import ConfigError
+from pagi.server.options.binds import parse_binds
 from pagi.server.options.flag import KIB, MIB, Bytes, Count, Flag, Seconds
 from pagi.server.options.http import BodyOptions, FlowOptions, HTTP1Options
 from pagi.server.options.http2 import HTTP2Options
-from pagi.server.options.listening import ListenOptions
+from pagi.server.options.listening import ListenOptions, clash
 from pagi.server.options.live import SSEOptions, WebSocketOptions
 from pagi.server.options.serving import ServeOptions, TimeoutOptions
 from pagi.server.options.watch import WatchOptions
@@ -79,6 +80,9 @@ def server_options(**flat: Any) -> ServerOptions:
         options = msgspec.convert(groups, ServerOptions)
     except msgspec.ValidationError as error:
         raise ConfigError(f"server option refused: {error}") from error
+    if two := clash(flat.keys()):
+        raise ConfigError(f"{two[0]} and {two[1]} both say where to listen: give one; bind takes several addresses of any kind")
+    parse_binds(options.listen.bind)
     flow = options.flow
     if flow.low_water_bytes > flow.high_water_bytes:
         raise ConfigError(f"low_water_bytes ({flow.low_water_bytes}) is over high_water_bytes ({flow.high_water_bytes})")
