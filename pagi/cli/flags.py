@@ -11,7 +11,7 @@ import msgspec
 from pagi.server.options import Flag, ServerOptions, option_fields
 
 BINARY_UNITS = ((1024 * 1024, "MiB"), (1024, "KiB"))
-PLATFORM_NAMES = {"port": ("PORT",)}
+PLATFORM_NAMES = {"port": ("PORT",), "forwarded_allow_ips": ("FORWARDED_ALLOW_IPS",)}
 """Variables that hosting platforms set. They count after our own name and before the files."""
 
 MODE = re.compile("0o?[0-7]{3}")

@@ -33,6 +33,7 @@ _Handles = TypedDict(
     {
         "pagi.connection": ConnectionHandle,
         "pagi.transport": NotRequired[TransportHandle],  # absent under a foreign server
+        "pagi.peer": NotRequired[tuple[str, int] | None],  # the proxy, where forwarding fields were read or taken out
     },
 )
 

@@ -78,6 +78,7 @@ def test_the_unit_is_read_from_name_and_type(name: str, unit: str) -> None:
         ("early_hints", "off"),
         ("loop", "auto"),
         ("bind", "none"),
+        ("forwarded_fields", "for,proto"),
     ],
 )
 def test_the_default_is_shown_in_words(name: str, shown: str) -> None:
@@ -89,6 +90,7 @@ def test_the_default_is_shown_in_words(name: str, shown: str) -> None:
     [
         ("bind", ":80, [::1]:81,,unix:/run/x", (":80", "[::1]:81", "unix:/run/x")),
         ("bind", "", ()),
+        ("forwarded_fields", "for,host", ("for", "host")),
         ("uds_mode", "0o660", 0o660),
         ("uds_mode", "0660", 0o660),
         ("fd", "3", 3),
@@ -107,6 +109,7 @@ def test_lists_and_modes_are_read_from_text(name: str, text: str, value: object)
         ("uds_mode", "rw", "'rw' is not a mode"),
         ("fd", "-1", "'-1' is not a whole number, 0 or more"),
         ("fd", "three", "'three' is not a whole number, 0 or more"),
+        ("forwarded_fields", "for,port", "['for', 'port'] is not a list of some of for, proto, host, prefix"),
     ],
 )
 def test_what_is_no_mode_number_or_word_is_refused(name: str, text: str, wanted: str) -> None:

@@ -105,6 +105,13 @@ async def test_a_descriptor_that_is_only_bound_begins_to_listen(path: str) -> No
     assert os.path.exists(path), "its file is left to whoever bound it"
 
 
+async def test_ipv4_on_a_socket_for_both_families_is_ipv4() -> None:
+    with socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True) as opened:
+        port = opened.getsockname()[1]
+        async with served(tell, fd=opened.detach()):
+            assert (await answer_of(port)).startswith(b"(('127.0.0.1', ")
+
+
 def connected() -> socket.socket:
     """One end of a connection; the other is gone."""
     one, other = socket.socketpair()

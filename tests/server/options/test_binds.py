@@ -106,3 +106,9 @@ def test_two_ways_to_say_where_to_listen_are_refused_by_name(named: dict[str, ob
 
 def test_host_and_port_are_one_way() -> None:
     assert server_options(host="::1", port=80).listen.port == 80
+
+
+@pytest.mark.parametrize("name", ["forwarded_allow_ips", "proxy_protocol_allow_ips"])
+def test_a_trusted_network_that_is_none_is_refused_by_its_option(name: str) -> None:
+    with pytest.raises(ConfigError, match=f"^{name}: 'localhost' is neither an address nor a network"):
+        server_options(**{name: ["localhost"]})
