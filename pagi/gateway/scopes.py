@@ -54,7 +54,7 @@ class _ExchangeScope(_Handles):
     headers: HeaderList
     """Names in lower case, order and duplicates kept."""
     client: NotRequired[tuple[str, int] | None]
-    """Absent on a Unix socket."""
+    """Absent on a Unix socket, and where a proxy did not say who it is."""
     server: tuple[str, int | None]
     """The local address; `(path, None)` on a Unix socket."""
     state: MutableMapping[str, Any]
