@@ -17,7 +17,7 @@ from pagi.cli.watching import USUAL, Watch, changes, demand_watchfiles
 from pagi.http.errors import ConfigError
 from pagi.server import ServerOptions
 from pagi.server import run as serve
-from pagi.server.process.listeners import address_of, close_listeners, open_listeners
+from pagi.server.process.listeners import address_of, open_listeners
 from pagi.server.process.run import choose_loop
 
 GRACE_SECONDS = 1.0
@@ -79,7 +79,8 @@ def _serve_once(target: Target, options: ServerOptions) -> int:
 
 
 def _supervise(target: Target, options: ServerOptions, watch: Watch, env_file: Path | None, environment: dict[str, str]) -> int:
-    sockets = open_listeners(options.listen)
+    listeners = open_listeners(options.listen, environment)
+    sockets = listeners.sockets
     try:
         grace_seconds = options.timeouts.graceful_seconds + KILL_SECONDS
         orders = Orders(
@@ -97,7 +98,7 @@ def _supervise(target: Target, options: ServerOptions, watch: Watch, env_file: P
         say(f"  watching {' '.join((*USUAL, *watch.include))} in {', '.join(map(str, watch.folders))}; Ctrl-C ends it")
         return supervisor.run(changes(watch, supervisor.stop))
     finally:
-        close_listeners(sockets, options.listen)
+        listeners.close()
 
 
 def _address(target: Target) -> str:

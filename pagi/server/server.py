@@ -11,7 +11,7 @@ from anyio.abc import TaskGroup, TaskStatus
 from pagi.gateway.types import AnyApp
 from pagi.server.options import ServerOptions, server_options
 from pagi.server.process.lifespan import Lifespan
-from pagi.server.process.listeners import address_of, close_listeners, open_listeners, port_of
+from pagi.server.process.listeners import Listeners, address_of, open_listeners, port_of
 from pagi.server.service import Service
 from pagi.server.transports.anyio_accepting import AnyioTransport
 from pagi.server.transports.asyncio import AsyncioTransport, running_loop
@@ -40,7 +40,7 @@ class Server:
         self.addresses: list[str] = []
         """Where it listens, as a person writes it; empty until it does."""
         self.port: int | None = None
-        """The bound TCP port; None before it listens, and on a Unix socket."""
+        """The first bound TCP port; None before it listens, and where it has only Unix sockets."""
         self.service: Service | None = None
         """What is served; None before and after."""
         self.is_accepting = False
@@ -67,34 +67,44 @@ class Server:
         if self._wake is not None:
             self._wake()
 
+    def build(self) -> None:
+        """Compiles the application, if it is of a kind that can be; `serve` does so by itself.
+
+        Raises:
+            ConfigError: the application's wiring is wrong.
+        """
+        build = getattr(self.app, "build", None)
+        if callable(build):
+            build()
+
     async def serve(
-        self, sockets: list[socket.socket] | None = None, *, task_status: TaskStatus[int | None] = anyio.TASK_STATUS_IGNORED
+        self, sockets: list[socket.socket] | Listeners | None = None, *, task_status: TaskStatus[int | None] = anyio.TASK_STATUS_IGNORED
     ) -> None:
         """Serves until `shutdown`, or until it is cancelled. Reports the bound port (None on a Unix socket) once it listens.
 
-        `sockets` listen already, and are served in place of what the options name. They are closed at the end; the file of a
-        Unix socket among them is left to whoever bound it.
+        `sockets` listen already, and are served in place of what the options name. They are closed at the end. A list of them is
+        shared with whoever gave it, who keeps them open, and the files of Unix sockets; `Listeners` are only ours.
 
         Raises:
             CannotListen: an address is taken, forbidden or unknown.
             StartupFailed: the application could not start.
             ConfigError: the application's wiring is wrong.
         """
-        build = getattr(self.app, "build", None)
-        if callable(build):
-            build()
-        served = open_listeners(self.options.listen) if sockets is None else sockets
-        self._shares_sockets = sockets is not None
+        self.build()
+        self._shares_sockets = isinstance(sockets, list)
+        if sockets is None:
+            sockets = open_listeners(self.options.listen)
+        listeners = Listeners(sockets) if isinstance(sockets, list) else sockets
         failure: Exception | None = None
         try:
             async with anyio.create_task_group() as group:
                 try:
-                    await self._serve(group, served, task_status)
+                    await self._serve(group, listeners.sockets, task_status)
                 except Exception as error:
                     failure = error
                 group.cancel_scope.cancel()
         finally:
-            close_listeners(served, self.options.listen if sockets is None else None)
+            listeners.close()
         if failure is not None:
             raise failure
 
@@ -115,7 +125,7 @@ class Server:
             await transport.listen(service, sockets)
             self.is_accepting = True
             self.addresses = [address_of(opened) for opened in sockets]
-            self.port = port_of(sockets[0])
+            self.port = port_of(sockets)
             log.info("listening on %s", ", ".join(self.addresses))
             task_status.started(self.port)
             await self._until(lambda: self._stop)

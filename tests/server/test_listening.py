@@ -2,6 +2,8 @@
 
 import os
 import socket
+import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,117 @@ async def test_a_taken_port_is_said_with_the_remedy() -> None:
         port = taken.getsockname()[1]
         with pytest.raises(CannotListen, match=f"port {port}.*--port"):
             await Server(tell, port=port).serve()
+
+
+# ---- several addresses
+
+
+async def answer_of(port: int, host: str = "127.0.0.1") -> bytes:
+    """The body of an answer on a port."""
+    async with await anyio.connect_tcp(host, port) as stream:
+        return (await Peer(stream).ask()).body
+
+
+async def test_several_addresses_of_every_kind_are_served_at_once(path: str) -> None:
+    async with served(tell, bind=["127.0.0.1:0", "[::1]:0", f"unix:{path}"]) as server:
+        first, second, third = server.server.addresses
+        assert first == f"http://127.0.0.1:{server.port}"
+        assert second.startswith("http://[::1]:")
+        assert third == f"unix:{path}"
+        assert f"('127.0.0.1', {server.port})".encode() in await answer_of(server.port)
+        assert b"('::1', " in await answer_of(int(second.rpartition(":")[2]), "::1")
+        assert b"'nobody'" in await answer_at(path)
+    assert not os.path.exists(path)
+
+
+async def test_a_port_without_a_host_is_every_address_of_the_machine() -> None:
+    async with served(tell, bind=[":0"]) as server:
+        assert b"'127.0.0.1'" in await answer_of(server.port)
+        assert b"'::1'" in await answer_of(server.port, "::1")
+        assert server.server.addresses == [f"http://0.0.0.0:{server.port}", f"http://[::]:{server.port}"]
+
+
+async def test_an_ipv6_address_leaves_ipv4_to_others() -> None:
+    async with served(tell, bind=["[::]:0"]) as server:
+        with socket.create_server(("0.0.0.0", server.port)):
+            assert b"'::1'" in await answer_of(server.port, "::1")
+
+
+async def test_the_port_reported_is_the_first_there_is(path: str) -> None:
+    async with served(tell, bind=[f"unix:{path}", "127.0.0.1:0"]) as server:
+        assert f"http://127.0.0.1:{server.port}" in server.server.addresses
+
+
+async def test_one_address_that_cannot_be_bound_leaves_nothing_behind(path: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(CannotListen, match=rf"127\.0\.0\.1 port {port}.*--bind"):
+            await Server(tell, bind=[f"unix:{path}", f"127.0.0.1:{port}"]).serve()
+    assert not os.path.exists(path)
+
+
+async def test_every_unix_socket_has_the_mode(path: str) -> None:
+    async with served(tell, bind=[f"unix:{path}.1", f"unix:{path}.2"], uds_mode=0o660):
+        assert [stat.S_IMODE(os.stat(f"{path}.{n}").st_mode) for n in (1, 2)] == [0o660, 0o660]
+
+
+async def test_a_descriptor_that_listens_is_served() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as opened:
+        port = opened.getsockname()[1]
+        async with served(tell, fd=opened.detach()):
+            assert b"'127.0.0.1'" in await answer_of(port)
+
+
+async def test_a_descriptor_that_is_only_bound_begins_to_listen(path: str) -> None:
+    with socket.socket(socket.AF_UNIX) as opened:
+        opened.bind(path)
+        async with served(tell, bind=[f"fd://{opened.detach()}"]):
+            assert b"nobody" in await answer_at(path)
+    assert os.path.exists(path), "its file is left to whoever bound it"
+
+
+async def test_ipv4_on_a_socket_for_both_families_is_ipv4() -> None:
+    with socket.create_server(("::", 0), family=socket.AF_INET6, dualstack_ipv6=True) as opened:
+        port = opened.getsockname()[1]
+        async with served(tell, fd=opened.detach()):
+            assert (await answer_of(port)).startswith(b"(('127.0.0.1', ")
+
+
+def connected() -> socket.socket:
+    """One end of a connection; the other is gone."""
+    one, other = socket.socketpair()
+    other.close()
+    return one
+
+
+@pytest.mark.parametrize(
+    ("make", "problem"),
+    [
+        (lambda: socket.socket(), "is bound to nothing"),
+        (lambda: socket.socket(socket.AF_UNIX), "is bound to nothing"),
+        (lambda: socket.socket(type=socket.SOCK_DGRAM), "is no stream socket"),
+        (lambda: connected(), "is a connection, not a listening socket"),
+        (lambda: open(os.devnull, "rb"), "non-socket"),  # noqa: SIM115
+    ],
+)
+def test_a_descriptor_that_cannot_be_served_is_said_and_left_open(make: Callable[[], Any], problem: str) -> None:
+    with make() as other:
+        with pytest.raises(CannotListen, match=f"^cannot listen on fd://{other.fileno()}: descriptor {other.fileno()}.*{problem}"):
+            open_listeners(ListenOptions(fd=other.fileno()))
+        os.fstat(other.fileno())
+
+
+def test_a_closed_descriptor_is_said() -> None:
+    with pytest.raises(CannotListen, match="Bad file descriptor"):
+        open_listeners(ListenOptions(fd=9_999))
+
+
+def test_options_made_by_hand_cannot_say_two_things_either() -> None:
+    with pytest.raises(ConfigError, match="bind and port both say where to listen"):
+        open_listeners(ListenOptions(bind=(":0",), port=1))
+
+
+# ---- what goes wrong
 
 
 async def test_a_host_that_is_no_address_is_said() -> None:
@@ -150,7 +263,7 @@ async def test_a_root_path_stands_before_the_path() -> None:
 
 
 async def test_sockets_that_listen_already_are_served(path: str) -> None:
-    listening = open_listeners(ListenOptions(uds=path))
+    listening = open_listeners(ListenOptions(uds=path)).sockets
     server = Server(tell)
     async with anyio.create_task_group() as group:
         await group.start(server.serve, listening)

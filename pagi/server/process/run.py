@@ -2,6 +2,7 @@
 
 import importlib.util
 import logging
+import os
 import socket
 from typing import Any
 
@@ -11,6 +12,7 @@ from pagi.gateway.types import AnyApp
 from pagi.http.errors import ConfigError
 from pagi.server.options import ServerOptions, server_options
 from pagi.server.process.lifespan import StartupFailed
+from pagi.server.process.listeners import open_listeners
 from pagi.server.process.memory import keep_freed_memory
 from pagi.server.process.signals import obey_signals
 from pagi.server.server import Server
@@ -75,11 +77,13 @@ def _demand(package: str, remedy: str) -> None:
 
 async def _serve_with_signals(app: AnyApp, options: ServerOptions, sockets: list[socket.socket] | None) -> int:
     server = Server(app, options)
+    server.build()
+    listeners = open_listeners(options.listen, os.environ) if sockets is None else sockets
     failure: Exception | None = None
     async with anyio.create_task_group() as group:
         await group.start(obey_signals, server)
         try:
-            await server.serve(sockets)
+            await server.serve(listeners)
         except Exception as error:
             failure = error
         group.cancel_scope.cancel()

@@ -13,7 +13,7 @@ from anyio.abc import TaskGroup
 
 from pagi.gateway.connection import Waiter
 from pagi.server.endings import LINGER_BYTES, LINGER_SECONDS, reason_of
-from pagi.server.exchanges.scope import peer_of
+from pagi.server.exchanges.scope import Peer, peer_of
 from pagi.server.opening import open_connection
 from pagi.server.runtime import Listener, Timer
 from pagi.server.service import Service
@@ -148,15 +148,15 @@ class SocketLine:
         self._lingering: int | None = None
         self._lost = False
 
-    def begin(self) -> bool:
-        """Looks who is there, and has a connection made for it. Returns whether there is something to read."""
+    def begin(self, peer: Peer | None = None) -> bool:
+        """Looks who is there, unless that is known, and has a connection made for it. Returns whether there is something to read."""
         accepted = self._socket
         try:
-            names = accepted.getpeername(), accepted.getsockname()
+            peer = peer or peer_of(accepted.getpeername(), accepted.getsockname())
         except OSError:
             accepted.close()  # it was reset before it was looked at
             return False
-        open_connection(self._service, self, peer_of(*names))
+        open_connection(self._service, self, peer)
         return True
 
     # ---- what the connection asks (see `Line`)
