@@ -120,7 +120,8 @@ class Paper:
             row = f"  {CONTESTANTS[name].title:<26}{each:>15.1f}{process:>13.1f}"
             ceiling = idle.ceilings.get(name)
             if ceiling is not None:
-                row += f"  at most {ceiling:g}: {self.judge(each <= ceiling, f'{idle.name}: {CONTESTANTS[name].title} {each:.1f} KiB of {ceiling:g}')}"
+                text = f"{idle.name}: {CONTESTANTS[name].title} {each:.1f} KiB of {ceiling:g}"
+                row += f"  at most {ceiling:g}: {self.judge(each <= ceiling, text)}"
                 if with_process and name == OURS:
                     verdict = self.judge(process <= PROCESS_CEILING_MIB, f"process: {process:.1f} MiB of {PROCESS_CEILING_MIB:g}")
                     row += f"; process at most {PROCESS_CEILING_MIB:g}: {verdict}"
