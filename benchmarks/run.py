@@ -56,7 +56,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, help="turns of each contestant in each workload (3; quick: 1)")
     parser.add_argument("--seconds", type=int, help="length of a turn, whole seconds (2; quick: 1)")
     parser.add_argument("--connections", type=int, help="idle connections to weigh (1000; quick: 300)")
-    parser.add_argument("--quick", action="store_true", help="under four minutes: one short round, without the peers that are never close")
+    parser.add_argument("--quick", action="store_true", help="a few minutes: one short round, without the peers that are never close")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every round there")
     chosen = parser.parse_args()
     chosen.rounds = chosen.rounds or (1 if chosen.quick else 3)
