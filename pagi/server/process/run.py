@@ -13,8 +13,10 @@ from pagi.http.errors import ConfigError
 from pagi.server.options import ServerOptions, server_options
 from pagi.server.process.lifespan import StartupFailed
 from pagi.server.process.listeners import open_listeners
+from pagi.server.process.looking_in import let_look_in
 from pagi.server.process.memory import keep_freed_memory
 from pagi.server.process.signals import obey_signals
+from pagi.server.process.windows import open_windows
 from pagi.server.server import Server
 
 log = logging.getLogger("pagi.server")
@@ -79,14 +81,19 @@ async def _serve_with_signals(app: AnyApp, options: ServerOptions, sockets: list
     server = Server(app, options)
     server.build()
     listeners = open_listeners(options.listen, os.environ) if sockets is None else sockets
+    windows = open_windows(options.watch)
     failure: Exception | None = None
     async with anyio.create_task_group() as group:
         await group.start(obey_signals, server)
+        if windows.sockets:
+            log.info("open to whoever may look in: %s", windows)
+            group.start_soon(let_look_in, server, windows)
         try:
             await server.serve(listeners)
         except Exception as error:
             failure = error
         group.cancel_scope.cancel()
+    windows.close()
     if failure is not None:
         raise failure
     return EXIT_CUT if server.was_cut else EXIT_CLEAN
