@@ -11,6 +11,7 @@ from wsproto.events import TextMessage
 
 from tests.server.conftest import Lines
 from tests.server.live import Peer, Served, eventually, handshake, served
+from tests.server.many_streams import connected
 
 pytestmark = pytest.mark.anyio
 
@@ -137,6 +138,14 @@ async def test_every_request_of_a_connection_is_read_anew() -> None:
             reply = await peer.ask(f"GET / HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: {host}\r\n\r\n".encode())
             assert read(reply.body)["client"] == host
         assert read((await peer.ask()).body)["client"] == "127.0.0.1"
+
+
+async def test_every_stream_of_an_http2_connection_has_fields_of_its_own() -> None:
+    async with served(tell, proxy_headers=True) as server, connected(server) as client:
+        hosts = ["192.0.2.9", "192.0.2.10"]
+        asked = [await client.ask("/", "GET", (b"x-forwarded-for", host.encode()), (b"x-forwarded-proto", b"https")) for host in hosts]
+        told = [read((await client.reply(stream_id)).body) for stream_id in asked]
+    assert [(said["client"], said["scheme"]) for said in told] == [(host, "https") for host in hosts]
 
 
 async def test_a_proxy_on_a_unix_socket_is_believed(tmp_path: Path) -> None:

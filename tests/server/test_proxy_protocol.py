@@ -1,6 +1,7 @@
 """The PROXY protocol over real sockets: who has to speak it, who may not, and what an attacker gets out of it."""
 
 import os
+import shutil
 import socket
 import struct
 from pathlib import Path
@@ -88,6 +89,14 @@ async def test_a_client_over_the_limit_reads_its_503(log: Lines) -> None:
         await first.ask(V1 + GET)
         async with server.peer() as second:
             assert (await second.ask(V1 + GET)).status == 503
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
+async def test_what_curl_says_is_read() -> None:
+    async with served(tell, proxy_protocol=True) as server:
+        url = f"http://127.0.0.1:{server.port}/"
+        done = await anyio.run_process(["curl", "-sS", "--max-time", "10", "--haproxy-protocol", url, url])
+    assert done.stdout.count(f"('127.0.0.1', {server.port})".encode()) == 2
 
 
 @pytest.mark.parametrize("loop", ["uvloop", "asyncio", "trio"])
