@@ -4,6 +4,7 @@ import os
 import socket
 import stat
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,47 @@ async def test_port_0_takes_a_free_one_and_says_which() -> None:
         assert server.port == server.server.port
         assert server.server.addresses == [f"http://127.0.0.1:{server.port}"]
         assert f"('127.0.0.1', {server.port})".encode() in (await server.ask()).body
+
+
+async def test_a_server_has_no_address_before_it_listens() -> None:
+    server = Server(tell, port=0, lifespan="off")
+    assert (server.port, server.addresses) == (None, [])
+    async with anyio.create_task_group() as group:
+        port = await group.start(server.serve)
+        assert (server.port, server.addresses) == (port, [f"http://127.0.0.1:{port}"])
+        server.shutdown()
+
+
+async def test_a_server_whose_serving_returned_listens_no_more() -> None:
+    async with served(tell) as server:
+        await server.ask()
+    with pytest.raises(OSError):
+        await server.ask()
+
+
+def nodelay_towards(client: tuple[str, int]) -> int:
+    """The TCP_NODELAY of this process's socket whose other end is `client`."""
+    for number in range(3, 512):
+        with suppress(OSError):
+            if stat.S_ISSOCK(os.fstat(number).st_mode):
+                with socket.socket(fileno=os.dup(number)) as found:
+                    if found.getpeername() == client:
+                        return found.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+    raise AssertionError(f"no socket leads to {client}")
+
+
+async def test_small_writes_do_not_wait_for_the_network() -> None:
+    """Nagle's algorithm is off on every TCP connection, so there is nothing to flush."""
+    flags: list[int] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        flags.append(nodelay_towards(scope["client"]))
+        send.full(200, [], b"")
+
+    async with served(app) as server:
+        assert (await server.ask()).status == 200
+    assert flags
+    assert all(flags)
 
 
 async def test_a_taken_port_is_said_with_the_remedy() -> None:
@@ -186,7 +228,7 @@ async def test_a_unix_socket_is_served_and_removed(path: str) -> None:
     async with served(tell, uds=path) as server:
         assert server.server.port is None
         assert server.server.addresses == [f"unix:{path}"]
-        assert b"'nobody'" in await answer_at(path)
+        assert await answer_at(path) == repr(("nobody", (path, None))).encode()
     assert not os.path.exists(path)
 
 
