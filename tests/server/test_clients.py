@@ -344,6 +344,23 @@ async def test_a_clean_end_completes_once_and_never_disconnects() -> None:
     assert told == ["complete", "late"]
 
 
+@pytest.mark.parametrize("connection", [b"keep-alive", b"close"])
+async def test_an_answer_completes_whatever_becomes_of_its_connection(connection: bytes) -> None:
+    told: list[str] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        scope["pagi.connection"].on_complete(lambda: told.append("complete"))
+        scope["pagi.connection"].on_disconnect(told.append)
+        await send(START)
+        await send({"type": "http.response.body", "body": b"x"})
+
+    async with served(app) as server:
+        assert (await server.ask(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: " + connection + b"\r\n\r\n")).body == b"x"
+        await eventually(lambda: bool(told))
+        await anyio.sleep(0.05)
+    assert told == ["complete"]
+
+
 async def test_an_early_end_disconnects_once_and_never_completes() -> None:
     told: list[str] = []
     late: list[str] = []
