@@ -77,11 +77,11 @@ async def test_off_never_asks() -> None:
     assert app.heard == []
 
 
-@pytest.mark.parametrize("start", ["raises", "returns"])
-async def test_auto_serves_an_application_that_declines(start: str, log: Lines) -> None:
+@pytest.mark.parametrize(("start", "words"), [("raises", "ZeroDivisionError: no database"), ("returns", "returned at once")])
+async def test_auto_serves_an_application_that_declines(start: str, words: str, log: Lines) -> None:
     async with served(Living(start=start), lifespan="auto") as server:
         assert (await server.ask()).status == 200
-    assert any("has no lifespan" in line for line in log.server)
+    assert any("has no lifespan" in line and words in line for line in log.server)
 
 
 @pytest.mark.parametrize(("start", "words"), [("raises", "ZeroDivisionError: no database"), ("returns", "returned at once")])

@@ -193,6 +193,22 @@ async def test_a_broken_frame_closes_with_its_code(name: str, log: Lines) -> Non
     assert log.errors == []
 
 
+@pytest.mark.parametrize(
+    "data", [frame(FIN | TEXT, b"\xff"), frame(FIN | BINARY, b"x" * 1025), frame(FIN | 3)], ids=["1007", "1009", "1002"]
+)
+async def test_a_session_that_is_broken_off_harms_no_other(data: bytes) -> None:
+    async with served(Echo(), ws_max_message_bytes=1024) as server, server.websocket() as beside, server.peer() as broken:
+        await broken.send(GOOD)
+        await broken.until(b"\r\n\r\n")
+        await broken.send(data)
+        await broken.rest()
+        await beside.send(TextMessage("grüß ☕"))
+        assert await beside.next() == TextMessage("grüß ☕")
+        async with server.websocket() as fresh:
+            await fresh.send(TextMessage("x"))
+            assert await fresh.next() == TextMessage("x")
+
+
 async def test_an_inflated_message_over_the_limit_closes_with_1009(log: Lines) -> None:
     packer = zlib.compressobj(wbits=-15)
     packed = packer.compress(b"\0" * 2_000_000) + packer.flush(zlib.Z_SYNC_FLUSH)
