@@ -1,5 +1,6 @@
 """Where the server listens: ports, Unix sockets, what goes wrong there, and how many clients it takes."""
 
+import errno
 import os
 import socket
 import stat
@@ -15,6 +16,7 @@ from pagi.http.errors import ConfigError
 from pagi.server import Server
 from pagi.server.options import ListenOptions
 from pagi.server.process.listeners import CannotListen, open_listeners
+from tests.server.conftest import Lines
 from tests.server.live import GET, Peer, eventually, served
 
 pytestmark = pytest.mark.anyio
@@ -272,6 +274,17 @@ async def test_a_client_over_the_limit_gets_503_and_the_next_one_is_welcome() ->
                 await anyio.sleep(0.02)
 
 
+async def test_clients_that_are_turned_away_are_one_line_of_the_log(log: Lines) -> None:
+    async with served(tell, max_connections=1) as server, server.peer() as first:
+        await first.ask()
+        for _ in range(3):
+            async with server.peer() as other:
+                assert (await other.reply()).status == 503
+    assert [line for line in log.server if "503" in line] == [
+        "1 connections are open, as many as may be: others get 503; raise max_connections if more would fit"
+    ]
+
+
 async def test_a_refused_client_that_speaks_first_reads_its_503() -> None:
     """A reset would destroy the answer (RFC 9112 section 9.6)."""
     async with served(tell, max_connections=1) as server, server.peer() as first:
@@ -315,3 +328,36 @@ async def test_sockets_that_listen_already_are_served(path: str) -> None:
         server.shutdown()
     assert os.path.exists(path), "the file is left to whoever bound it"
     assert listening[0].fileno() == -1
+
+
+class Exhausted(socket.socket):
+    """A listening socket of a process that has no descriptor left, until `is_over`."""
+
+    is_over = False
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        if self.is_over:
+            return super().accept()
+        raise OSError(errno.EMFILE, "Too many open files")
+
+
+async def test_a_process_out_of_descriptors_pauses_and_accepts_again(log: Lines) -> None:
+    listening = Exhausted(socket.AF_INET, socket.SOCK_STREAM)
+    listening.bind(("127.0.0.1", 0))
+    listening.listen()
+    listening.setblocking(False)
+    server = Server(tell, lifespan="off")
+    async with anyio.create_task_group() as group:
+        await group.start(server.serve, [listening])
+        async with await anyio.connect_tcp(*listening.getsockname()) as stream:
+            await stream.send(GET)
+            with anyio.move_on_after(0.35) as waited:
+                await stream.receive()
+            assert waited.cancelled_caught
+            listening.is_over = True
+            with anyio.fail_after(3):
+                assert (await stream.receive()).startswith(b"HTTP/1.1 200 ")
+        server.shutdown()
+    assert len(log.errors) == 1
+    assert "Too many open files" in log.errors[0]
+    assert "accepting again" in log.server
