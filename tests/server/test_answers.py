@@ -177,6 +177,14 @@ async def test_a_real_client_reads_us() -> None:
             assert (reply.status_code, reply.text, reply.headers["content-type"]) == (200, "c=d|body", "text/plain")
 
 
+async def test_a_body_in_utf_8_is_read_by_its_charset() -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        send.full(200, [(b"content-type", b"text/plain; charset=utf-8")], "grüß ☕ 日本".encode())
+
+    async with served(app) as server, httpx2.AsyncClient() as client:
+        assert (await client.get(f"http://127.0.0.1:{server.port}/")).text == "grüß ☕ 日本"
+
+
 # ---- pipelines
 
 

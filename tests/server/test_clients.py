@@ -127,6 +127,21 @@ async def test_receive_tells_of_a_client_that_left() -> None:
     assert events == [{"type": "http.disconnect"}] * 2
 
 
+async def test_receive_after_the_answer_is_a_disconnect_for_as_often_as_asked() -> None:
+    events: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        assert (await receive())["type"] == "http.request"
+        send.full(200, [], b"done")
+        events.extend([await receive(), await receive()])
+
+    async with served(app) as server, server.peer() as peer:
+        assert (await peer.ask()).body == b"done"
+        await eventually(lambda: len(events) == 2)
+        assert await peer.is_open()
+    assert events[:2] == [{"type": "http.disconnect"}] * 2
+
+
 async def test_a_plain_application_is_not_cancelled_when_its_client_leaves() -> None:
     ended: list[str] = []
 

@@ -2,13 +2,14 @@
 
 import io
 import random
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.server.conftest import Lines
-from tests.server.live import GET, served
+from tests.server.live import GET, eventually, served
 
 pytestmark = pytest.mark.anyio
 
@@ -117,3 +118,34 @@ async def test_a_closed_file_is_raised_at_once(path: Path) -> None:
     async with served(app) as server:
         await server.answer_to(GET)
     assert len(errors) == 1
+
+
+class Blocked:
+    """A file whose disk does not answer yet."""
+
+    def __init__(self) -> None:
+        self.is_asked = False
+        self.go = threading.Event()
+
+    def read(self, size: int = -1, /) -> bytes:
+        self.is_asked = True
+        assert self.go.wait(5)
+        return b""
+
+
+async def test_a_file_that_is_slow_to_read_holds_nobody_else_up() -> None:
+    slow = Blocked()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["path"] == "/slow":
+            await send(START)
+            await send({"type": "http.response.body", "fh": slow})
+        else:
+            send.full(200, [], b"quick")
+
+    async with served(app) as server, server.peer() as waits:
+        await waits.send(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
+        await eventually(lambda: slow.is_asked)
+        assert (await server.ask()).body == b"quick"
+        slow.go.set()
+        assert (await waits.reply()).body == b""

@@ -187,6 +187,7 @@ async def test_a_broken_frame_closes_with_its_code(name: str, log: Lines) -> Non
         assert answer[:1] == b"\x88"
         assert int.from_bytes(answer[2:4], "big") == code
         await eventually(lambda: bool(app.ends))
+    assert app.ends == [(code, "protocol_error")]
     assert app.reasons == ["protocol_error"]
     assert [line for line in log.server if f"closed with {code}" in line]
     assert log.access[0].endswith("protocol_error")
@@ -400,6 +401,36 @@ async def test_the_application_sets_its_own_heartbeat() -> None:
 
     async with served(app) as server, server.websocket() as session:
         assert isinstance(await session.next(), Ping)
+
+
+async def test_a_timeout_that_the_application_sets_ends_a_session_without_pongs() -> None:
+    ends: Ends = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        await send({"type": "websocket.keepalive", "interval": 0.05, "timeout": 0.1})
+        event = await receive()
+        ends.append((event["code"], event["reason"]))
+
+    async with served(app) as server, server.websocket() as session:
+        assert isinstance(await session.next(), Ping)
+        await eventually(lambda: bool(ends))
+    assert ends == [(1006, "keepalive_timeout")]
+
+
+async def test_a_heartbeat_of_0_stops_it_and_the_last_word_counts() -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        await send({"type": "websocket.keepalive", "interval": 0.05})
+        await send({"type": "websocket.keepalive", "interval": 0})
+        await anyio.sleep(0.2)
+        await send({"type": "websocket.send", "text": "quiet"})
+        await receive()
+
+    async with served(app, ws_ping_interval_seconds=0.05) as server, server.websocket() as session:
+        assert await session.next() == TextMessage("quiet")
 
 
 async def test_an_idle_session_is_closed_with_1001(log: Lines) -> None:
