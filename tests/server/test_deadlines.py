@@ -133,7 +133,7 @@ async def test_events_put_the_idle_limit_of_a_stream_off() -> None:
         for _ in range(3):
             await client.advance(29)
             more.set()
-            await wire.receive_until(b"data: tick\n\n")
+            assert (await wire.receive_until(b"data: tick\n\n")).endswith(b"tick\n\n")
         await client.advance(31)
         await wire.receive_rest()
         assert wire.is_closed
