@@ -93,6 +93,13 @@ async def test_http_1_1_closes_when_the_client_asks() -> None:
 
 
 @pytest.mark.http1
+@pytest.mark.parametrize("last", [b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", b"GET / HTTP/1.0\r\n\r\n"])
+async def test_a_request_behind_one_that_closes_is_not_begun(last: bytes) -> None:
+    async with served(STREAM) as server:
+        assert (await server.answer_to(last + GET)).count(b"hello") == 1
+
+
+@pytest.mark.http1
 async def test_http_1_1_closes_when_the_application_asks() -> None:
     async with served(sender({**START, "headers": [(b"connection", b"close")]}, BODY)) as server:
         assert (await server.answer_to(GET)).lower().count(b"connection: close") == 1
