@@ -121,7 +121,8 @@ async def test_an_answer_to_head_has_the_head_of_the_answer_to_get(app: Any) -> 
         head = await peer.ask(b"HEAD / HTTP/1.1\r\nHost: x\r\n\r\n", "HEAD")
     assert got.body.startswith(b"hello")
     assert (head.status, head.body) == (got.status, b"")
-    assert [field for field in head.headers if field[0] != b"date"] == [field for field in got.headers if field[0] != b"date"]
+    own = {b"date", b"transfer-encoding"}  # the client's proxy from HTTP/2 frames the body by itself
+    assert [field for field in head.headers if field[0] not in own] == [field for field in got.headers if field[0] not in own]
     assert head.header(b"date")
 
 

@@ -9,7 +9,7 @@ from pagi.gateway import ClientGone, Reason
 from tests.server.conftest import Lines
 from tests.server.live import GET, eventually, served
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("framing")]
 
 START: dict[str, Any] = {"type": "http.response.start", "status": 200, "headers": []}
 CHUNK = {"type": "http.response.body", "body": b"x" * 32_768, "more_body": True}
@@ -58,6 +58,7 @@ async def test_a_stream_stops_with_client_gone_when_its_client_leaves(how: str, 
     assert log.access[0].split()[-1] in ("client_closed", "write_error")
 
 
+@pytest.mark.http1
 async def test_a_half_close_still_gets_a_one_shot_answer() -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await anyio.sleep(0.1)
@@ -70,6 +71,7 @@ async def test_a_half_close_still_gets_a_one_shot_answer() -> None:
         assert await peer.rest() == b""
 
 
+@pytest.mark.http1
 async def test_a_half_close_after_a_whole_body_still_gets_its_answer() -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         event = await receive()
@@ -100,6 +102,7 @@ async def test_a_half_close_in_the_middle_of_a_body_is_a_departure(log: Lines) -
     assert log.errors == []
 
 
+@pytest.mark.http1
 async def test_pipelined_requests_before_a_half_close_are_all_answered() -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await anyio.sleep(0.02)

@@ -11,7 +11,7 @@ import pytest
 from tests.server.conftest import Lines
 from tests.server.live import GET, eventually, served
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("framing")]
 
 START: dict[str, Any] = {"type": "http.response.start", "status": 200, "headers": []}
 CONTENT = b"".join(b"%09d\n" % number for number in range(30_000))

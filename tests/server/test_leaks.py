@@ -10,18 +10,16 @@ import anyio
 import pytest
 
 from pagi.gateway import app as pagi_app
-from pagi.server.connection import Connection
-from pagi.server.exchanges.base import Exchange
-from pagi.server.wire.http1 import HTTP1Engine
-from pagi.server.wire.websocket import WebSocketEngine
 from tests.server.live import GET, Peer, Served, eventually, handshake, served
 from tests.server.wire.client_frames import FIN, TEXT, frame
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("framing")]
 
-KEPT = (Connection, Exchange, HTTP1Engine, WebSocketEngine)
+OURS = ("pagi.server.", "h2.", "wsproto.")
+"""Where the classes of what is looked for come from."""
 WISH = b"GET / HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n\r\n"
 ROUNDS = 20
+LIMIT = 1000
 
 
 @pagi_app
@@ -53,7 +51,7 @@ async def failed(peer: Peer) -> None:
 
 
 async def refused(peer: Peer) -> None:
-    assert (await peer.ask(b"GET / HTTP/1.1\r\n\r\n")).status == 400
+    assert (await peer.ask(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % (LIMIT + 1))).status == 413
 
 
 async def deserted(peer: Peer) -> None:
@@ -84,9 +82,9 @@ VISITS = {visit.__name__: visit for visit in (answered, failed, refused, deserte
 
 
 def kept() -> Counter[str]:
-    """How many objects of each sort are still there."""
+    """How many objects of each class are still there."""
     gc.collect()
-    return Counter(type(found).__name__ for found in gc.get_objects() if isinstance(found, KEPT))
+    return Counter(name for found in gc.get_objects() if (name := f"{type(found).__module__}.{type(found).__name__}").startswith(OURS))
 
 
 async def visit(server: Served, name: str, times: int) -> None:
@@ -105,7 +103,7 @@ def no_log() -> Iterator[None]:
 
 @pytest.mark.parametrize("name", VISITS)
 async def test_nothing_is_kept_of_a_connection_that_ended(name: str) -> None:
-    async with served(app) as server:
+    async with served(app, max_body_bytes=LIMIT) as server:
         await visit(server, name, 1)
         await anyio.sleep(0.05)
         before = kept()
@@ -114,7 +112,7 @@ async def test_nothing_is_kept_of_a_connection_that_ended(name: str) -> None:
 
 
 async def test_no_task_is_left_of_an_exchange_that_ended() -> None:
-    async with served(app) as server:
+    async with served(app, max_body_bytes=LIMIT) as server:
         for name in VISITS:
             await visit(server, name, 1)
         await anyio.sleep(0.05)

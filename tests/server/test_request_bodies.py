@@ -9,7 +9,7 @@ import pytest
 from pagi.gateway import app as pagi_app
 from tests.server.live import GET, served
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("framing")]
 
 WISH = b"Accept: text/event-stream\r\n"
 

@@ -8,7 +8,7 @@ from pagi.gateway import ConnectionHandle, TransportHandle
 from pagi.gateway import app as pagi_app
 from tests.server.live import GET, served
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("framing")]
 
 UPGRADE = (
     b"Upgrade: websocket",
@@ -50,7 +50,7 @@ async def scope_of(request: bytes) -> dict[str, Any]:
     return scopes[0]
 
 
-async def test_an_http_scope_has_all_that_asgi_names_and_our_handles() -> None:
+async def test_an_http_scope_has_all_that_asgi_names_and_our_handles(framing: str) -> None:
     scopes: list[dict[str, Any]] = []
     async with served(keeper(scopes)) as server:
         await server.ask(ask(b"/a%20b/?c=%20d", b"X-One: 1", b"Cookie: a=1", b"x-ONE: 2", b"cookie: b=2"))
@@ -65,7 +65,7 @@ async def test_an_http_scope_has_all_that_asgi_names_and_our_handles() -> None:
         "type": "http",
         "asgi": {"version": "3.0", "spec_version": "2.5"},
         "pagi": {"version": "0.3", "spec_version": "0.3"},
-        "http_version": "1.1",
+        "http_version": framing.removeprefix("HTTP/"),
         "method": "GET",
         "scheme": "http",
         "path": "/a b/",
@@ -130,6 +130,7 @@ async def test_a_query_begins_at_the_first_question_mark(target: bytes, query: b
     assert (scope["path"], scope["query_string"]) == ("/a", query)
 
 
+@pytest.mark.http1
 async def test_a_whole_url_is_the_path_and_the_host_it_names() -> None:
     scope = await scope_of(ask(b"http://example.org:81/a?b"))
     assert (scope["path"], scope["raw_path"], scope["query_string"], scope["headers"]) == (
@@ -159,7 +160,7 @@ async def test_what_an_application_writes_into_its_scope_reaches_no_other_exchan
     async with served(app) as server, server.peer() as peer:
         for _ in range(3):
             await peer.ask()
-    handles = {"pagi.connection"}
+    handles = {"pagi.connection", "pagi.transport"}
     first, *others = [{name: value for name, value in scope.items() if name not in handles} for scope in seen]
     assert others == [first, first]
 

@@ -107,6 +107,7 @@ async def test_each_event_leaves_before_the_next_is_made() -> None:
             go.set()
 
 
+@pytest.mark.http1
 async def test_an_event_stream_to_http_1_0_ends_with_the_connection() -> None:
     """The original answered an HTTP/1.0 client by HTTP/1.1, in chunks."""
 
