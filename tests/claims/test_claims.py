@@ -1,5 +1,6 @@
 """The tables of facts are whole, and what they name is there."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,13 @@ def test_every_named_test_exists_is_run_and_runs_on_both_loops() -> None:
 @pytest.mark.parametrize("name", PAGES)
 def test_the_page_is_up_to_date(name: str) -> None:
     assert (ROOT / "docs" / name).read_text() == rendered(name), "run `make docs`"
+
+
+def test_what_the_page_on_compliance_points_to_is_there() -> None:
+    page = ROOT / "docs" / "compliance.md"
+    links = re.findall(r"\]\(([^)]+)\)", page.read_text())
+    assert len(links) > 30
+    assert [link for link in links if not (page.parent / link).resolve().exists()] == []
 
 
 # ---- the readers themselves

@@ -31,7 +31,8 @@ def verdicts(folder: Path, cases: list[str], *flags: str, at_once: int = 4) -> t
     """How many cases were judged, and those that we did not pass, with the runner's words."""
     app, reports = folder / "echo.py", folder / "reports"
     app.write_text(ECHO)
-    with running(folder, app, "--no-access-log", *flags) as child:
+    # The runner takes our first ping, after 20 s, for the end of a long case.
+    with running(folder, app, "--no-access-log", "--ws-ping-interval", "0", *flags) as child:
         runner = [str(Path(sys.executable).with_name("kosoku")), f"127.0.0.1:{child.port}", "-p", str(at_once), "-o", str(reports)]
         named = [word for case in cases for word in ("-i", case)]
         run = subprocess.run([*runner, *named], capture_output=True, text=True, check=False)
