@@ -115,7 +115,7 @@ def open_connection(service: Service, line: Line, peer: Peer, protocol: str | No
         figures.accepted += 1
     if service.forwarding is not None:
         peer = _judged(peer, service.forwarding)
-    if service.is_full:
+    if service.turns_away():
         if figures is not None:
             figures.turned_away += 1
         line.write([SERVER_FULL])

@@ -26,6 +26,8 @@ log = logging.getLogger("pagi.server")
 
 MOST_SCOPES = 256
 """Listeners whose scopes are kept ready. There may be more where proxies say to which address a client connected."""
+FULL_TOLD_SECONDS = 60.0
+"""How often the log tells that clients are turned away: a storm of them is one line a minute."""
 
 
 class Member(Protocol):
@@ -78,6 +80,7 @@ class Service:
         """Reads what proxies say in fields; None where that is not asked for."""
         self.announcers = Networks(proxies.proxy_protocol_allow_ips) if proxies.proxy_protocol else None
         """Whose connections begin with a PROXY header, as all then must; None where that is not asked for."""
+        self._full_told_at: float | None = None
         self._quiet: Waiter | None = None
         self._sweeper = Sweeper(runtime, sweep_period(options), self._sweep)
         self._second = 0
@@ -95,11 +98,16 @@ class Service:
         self._sweeper.stop()
         self.runtime.close()
 
-    @property
-    def is_full(self) -> bool:
-        """As many connections are open as may be."""
+    def turns_away(self) -> bool:
+        """As many connections are open as may be, so the one that came is turned away. The log tells it now and then."""
         limit = self.options.listen.max_connections
-        return limit > 0 and len(self.connections) >= limit
+        if not limit or len(self.connections) < limit:
+            return False
+        now = self.runtime.now()
+        if self._full_told_at is None or now - self._full_told_at >= FULL_TOLD_SECONDS:
+            self._full_told_at = now
+            log.warning("%d connections are open, as many as may be: others get 503; raise max_connections if more would fit", limit)
+        return True
 
     def common_scope(self, peer: Peer) -> dict[str, Any]:
         """What the scopes of this peer's listener have in common: to be copied, not changed."""

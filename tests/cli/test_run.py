@@ -63,6 +63,7 @@ SAMPLES: dict[str, tuple[list[str], Any]] = {
     "access_log": (["--no-access-log"], False),
     "loop": (["--loop", "trio"], "trio"),
     "keep_alive_seconds": (["--timeout-keep-alive", "2.5"], 2.5),
+    "high_water_bytes": (["--write-high-water", "131072"], 131072),
     "max_body_bytes": (["--limit-body-bytes", "1024"], 1024),
     "root_path": (["--root-path", ""], ""),
 }

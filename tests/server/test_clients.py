@@ -9,7 +9,7 @@ from pagi.gateway import ClientGone, Reason
 from tests.server.conftest import Lines
 from tests.server.live import GET, eventually, served
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("framing")]
 
 START: dict[str, Any] = {"type": "http.response.start", "status": 200, "headers": []}
 CHUNK = {"type": "http.response.body", "body": b"x" * 32_768, "more_body": True}
@@ -58,6 +58,7 @@ async def test_a_stream_stops_with_client_gone_when_its_client_leaves(how: str, 
     assert log.access[0].split()[-1] in ("client_closed", "write_error")
 
 
+@pytest.mark.http1
 async def test_a_half_close_still_gets_a_one_shot_answer() -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await anyio.sleep(0.1)
@@ -70,6 +71,7 @@ async def test_a_half_close_still_gets_a_one_shot_answer() -> None:
         assert await peer.rest() == b""
 
 
+@pytest.mark.http1
 async def test_a_half_close_after_a_whole_body_still_gets_its_answer() -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         event = await receive()
@@ -100,6 +102,7 @@ async def test_a_half_close_in_the_middle_of_a_body_is_a_departure(log: Lines) -
     assert log.errors == []
 
 
+@pytest.mark.http1
 async def test_pipelined_requests_before_a_half_close_are_all_answered() -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await anyio.sleep(0.02)
@@ -125,6 +128,21 @@ async def test_receive_tells_of_a_client_that_left() -> None:
         await peer.reset()
         await eventually(lambda: len(events) == 2)
     assert events == [{"type": "http.disconnect"}] * 2
+
+
+async def test_receive_after_the_answer_is_a_disconnect_for_as_often_as_asked() -> None:
+    events: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        assert (await receive())["type"] == "http.request"
+        send.full(200, [], b"done")
+        events.extend([await receive(), await receive()])
+
+    async with served(app) as server, server.peer() as peer:
+        assert (await peer.ask()).body == b"done"
+        await eventually(lambda: len(events) == 2)
+        assert await peer.is_open()
+    assert events[:2] == [{"type": "http.disconnect"}] * 2
 
 
 async def test_a_plain_application_is_not_cancelled_when_its_client_leaves() -> None:
@@ -342,6 +360,23 @@ async def test_a_clean_end_completes_once_and_never_disconnects() -> None:
     assert (handle.is_connected, handle.response_complete, handle.disconnect_reason, handle.outcome) == (False, True, None, "sent")
     handle.on_complete(lambda: told.append("late"))
     assert told == ["complete", "late"]
+
+
+@pytest.mark.parametrize("connection", [b"keep-alive", b"close"])
+async def test_an_answer_completes_whatever_becomes_of_its_connection(connection: bytes) -> None:
+    told: list[str] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        scope["pagi.connection"].on_complete(lambda: told.append("complete"))
+        scope["pagi.connection"].on_disconnect(told.append)
+        await send(START)
+        await send({"type": "http.response.body", "body": b"x"})
+
+    async with served(app) as server:
+        assert (await server.ask(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: " + connection + b"\r\n\r\n")).body == b"x"
+        await eventually(lambda: bool(told))
+        await anyio.sleep(0.05)
+    assert told == ["complete"]
 
 
 async def test_an_early_end_disconnects_once_and_never_completes() -> None:

@@ -1,9 +1,11 @@
 """Where the server listens: ports, Unix sockets, what goes wrong there, and how many clients it takes."""
 
+import errno
 import os
 import socket
 import stat
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ from pagi.http.errors import ConfigError
 from pagi.server import Server
 from pagi.server.options import ListenOptions
 from pagi.server.process.listeners import CannotListen, open_listeners
+from tests.server.conftest import Lines
 from tests.server.live import GET, Peer, eventually, served
 
 pytestmark = pytest.mark.anyio
@@ -29,6 +32,47 @@ async def test_port_0_takes_a_free_one_and_says_which() -> None:
         assert server.port == server.server.port
         assert server.server.addresses == [f"http://127.0.0.1:{server.port}"]
         assert f"('127.0.0.1', {server.port})".encode() in (await server.ask()).body
+
+
+async def test_a_server_has_no_address_before_it_listens() -> None:
+    server = Server(tell, port=0, lifespan="off")
+    assert (server.port, server.addresses) == (None, [])
+    async with anyio.create_task_group() as group:
+        port = await group.start(server.serve)
+        assert (server.port, server.addresses) == (port, [f"http://127.0.0.1:{port}"])
+        server.shutdown()
+
+
+async def test_a_server_whose_serving_returned_listens_no_more() -> None:
+    async with served(tell) as server:
+        await server.ask()
+    with pytest.raises(OSError):
+        await server.ask()
+
+
+def nodelay_towards(client: tuple[str, int]) -> int:
+    """The TCP_NODELAY of this process's socket whose other end is `client`."""
+    for number in range(3, 512):
+        with suppress(OSError):
+            if stat.S_ISSOCK(os.fstat(number).st_mode):
+                with socket.socket(fileno=os.dup(number)) as found:
+                    if found.getpeername() == client:
+                        return found.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+    raise AssertionError(f"no socket leads to {client}")
+
+
+async def test_small_writes_do_not_wait_for_the_network() -> None:
+    """Nagle's algorithm is off on every TCP connection, so there is nothing to flush."""
+    flags: list[int] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        flags.append(nodelay_towards(scope["client"]))
+        send.full(200, [], b"")
+
+    async with served(app) as server:
+        assert (await server.ask()).status == 200
+    assert flags
+    assert all(flags)
 
 
 async def test_a_taken_port_is_said_with_the_remedy() -> None:
@@ -186,7 +230,7 @@ async def test_a_unix_socket_is_served_and_removed(path: str) -> None:
     async with served(tell, uds=path) as server:
         assert server.server.port is None
         assert server.server.addresses == [f"unix:{path}"]
-        assert b"'nobody'" in await answer_at(path)
+        assert await answer_at(path) == repr(("nobody", (path, None))).encode()
     assert not os.path.exists(path)
 
 
@@ -228,6 +272,17 @@ async def test_a_client_over_the_limit_gets_503_and_the_next_one_is_welcome() ->
         with anyio.fail_after(2):
             while (await server.ask()).status != 200:
                 await anyio.sleep(0.02)
+
+
+async def test_clients_that_are_turned_away_are_one_line_of_the_log(log: Lines) -> None:
+    async with served(tell, max_connections=1) as server, server.peer() as first:
+        await first.ask()
+        for _ in range(3):
+            async with server.peer() as other:
+                assert (await other.reply()).status == 503
+    assert [line for line in log.server if "503" in line] == [
+        "1 connections are open, as many as may be: others get 503; raise max_connections if more would fit"
+    ]
 
 
 async def test_a_refused_client_that_speaks_first_reads_its_503() -> None:
@@ -273,3 +328,36 @@ async def test_sockets_that_listen_already_are_served(path: str) -> None:
         server.shutdown()
     assert os.path.exists(path), "the file is left to whoever bound it"
     assert listening[0].fileno() == -1
+
+
+class Exhausted(socket.socket):
+    """A listening socket of a process that has no descriptor left, until `is_over`."""
+
+    is_over = False
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        if self.is_over:
+            return super().accept()
+        raise OSError(errno.EMFILE, "Too many open files")
+
+
+async def test_a_process_out_of_descriptors_pauses_and_accepts_again(log: Lines) -> None:
+    listening = Exhausted(socket.AF_INET, socket.SOCK_STREAM)
+    listening.bind(("127.0.0.1", 0))
+    listening.listen()
+    listening.setblocking(False)
+    server = Server(tell, lifespan="off")
+    async with anyio.create_task_group() as group:
+        await group.start(server.serve, [listening])
+        async with await anyio.connect_tcp(*listening.getsockname()) as stream:
+            await stream.send(GET)
+            with anyio.move_on_after(0.35) as waited:
+                await stream.receive()
+            assert waited.cancelled_caught
+            listening.is_over = True
+            with anyio.fail_after(3):
+                assert (await stream.receive()).startswith(b"HTTP/1.1 200 ")
+        server.shutdown()
+    assert len(log.errors) == 1
+    assert "Too many open files" in log.errors[0]
+    assert "accepting again" in log.server

@@ -329,6 +329,25 @@ async def test_a_stream_whose_client_has_left_is_given_up_at_once() -> None:
     assert not server.server.was_cut
 
 
+@pytest.mark.parametrize("request_", [GET, WISH], ids=["http", "sse"])
+async def test_who_is_left_at_the_deadline_is_told_that_it_was_the_server(request_: bytes) -> None:
+    """The original told its event streams that the client had gone."""
+    told: list[str] = []
+
+    @pagi_app
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        scope["pagi.connection"].on_disconnect(told.append)
+        await send({"type": "sse.start"} if scope["type"] == "sse" else START)
+        await anyio.sleep(30)
+
+    async with served(app, graceful_seconds=0.1) as server, server.peer() as peer:
+        await peer.send(request_)
+        await peer.until(b"\r\n\r\n")
+        server.server.shutdown()
+        await eventually(lambda: bool(told))
+    assert told == ["server_shutdown"]
+
+
 async def test_a_stream_that_hears_nothing_is_cut_without_a_clean_end() -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await send(START)
