@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, cast
 
 from pagi.gateway.connection import Waiter
-from pagi.server.endings import LINGER_BYTES, LINGER_SECONDS, reason_of
+from pagi.server.endings import LINGER_BYTES, LINGER_SECONDS, forget_unsent, reason_of
 from pagi.server.exchanges.scope import peer_of
 from pagi.server.opening import open_connection
 from pagi.server.runtime import Listener, Timer
@@ -254,6 +254,8 @@ class ProtocolLine(asyncio.Protocol):
         if self._past is not None:
             self._past.close()
             self._past = None
+        if self._connection is not None:  # else it is closed, and the descriptor may be another's by now
+            forget_unsent(self._transport.get_extra_info("socket"))
         self._transport.abort()
 
 
