@@ -65,12 +65,19 @@ async def whole_body(receive: Any) -> int:
     return size
 
 
-async def send_file(send: Any) -> None:
-    """A file, opened while others have taken what they could."""
+async def wait(receive: Any, send: Any) -> None:
+    """An answer that has begun and waits for the end of its client."""
+    await receive()
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"so far", "more_body": True})
+    await receive()
+
+
+async def send_file(send: Any, size: int) -> None:
+    """A file that is made, opened and read now."""
     with tempfile.NamedTemporaryFile() as file:
-        file.write(b"from a file")
-        file.flush()
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"11")]})
+        file.truncate(size)
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % size)]})
         await send({"type": "http.response.body", "file": file.name})
 
 
@@ -90,6 +97,8 @@ async def alive() -> dict[str, Any]:
 async def live(receive: Any, send: Any) -> None:
     """The lifespan. Its end leaves a word in the file that FAULTS_LAST_WORD names."""
     await receive()
+    gc.collect()
+    gc.freeze()  # what is here before anybody was served need not be looked through each time
     await send({"type": "lifespan.startup.complete"})
     await receive()
     if "FAULTS_LAST_WORD" in os.environ:
@@ -117,7 +126,9 @@ async def serve(scope: Any, receive: Any, send: Any) -> None:
         case "/body":
             await answer(send, b"%d" % await whole_body(receive))
         case "/file":
-            await send_file(send)
+            await send_file(send, int(scope["query_string"]))
+        case "/wait":
+            await wait(receive, send)
         case "/fail":
             raise RuntimeError("as asked")
         case "/fail-late":
