@@ -62,7 +62,7 @@ class Service:
         self._common_scopes: dict[tuple[str, int | None], dict[str, Any]] = {}
         """By the listener's address; a host that listens on all of its addresses has as many."""
         self._quiet: Waiter | None = None
-        self._sweeper = Sweeper(runtime, sweep_period(options), self._sweep)
+        self._sweeper = Sweeper(runtime, sweep_period(options), self._refresh_date, self._sweep)
         self._second = 0
 
     def start(self) -> None:
@@ -114,7 +114,6 @@ class Service:
         return [task for connection in list(self.connections) for task in connection.cut()]
 
     def _sweep(self, now: float) -> None:
-        self._refresh_date()
         call_all([partial(connection.sweep, now) for connection in self.connections])
 
     def _refresh_date(self) -> None:
