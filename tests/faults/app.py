@@ -3,6 +3,7 @@
 import gc
 import json
 import os
+import resource
 import sys
 import tempfile
 import time
@@ -95,8 +96,11 @@ async def alive() -> dict[str, Any]:
 
 
 async def live(receive: Any, send: Any) -> None:
-    """The lifespan. Its end leaves a word in the file that FAULTS_LAST_WORD names."""
+    """The lifespan. FAULTS_DESCRIPTORS limits what the process may open from now on; its end writes the file FAULTS_LAST_WORD."""
     await receive()
+    if "FAULTS_DESCRIPTORS" in os.environ:
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (int(os.environ["FAULTS_DESCRIPTORS"]), most))
     gc.collect()
     gc.freeze()  # what is here before anybody was served need not be looked through each time
     await send({"type": "lifespan.startup.complete"})
