@@ -171,7 +171,7 @@ class ProtocolLine(asyncio.Protocol):
     def _write_due(self) -> None:
         """Hands what was collected in this tick to the operating system."""
         parts, self._due = self._due, None
-        if parts:
+        if parts and not self._transport.is_closing():  # uvloop raises where asyncio drops what nobody will read
             part = parts[0]
             if len(parts) == 1 and isinstance(part, bytes) and self._past is None:
                 self._transport.write(part)
