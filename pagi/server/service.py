@@ -82,7 +82,7 @@ class Service:
         """Whose connections begin with a PROXY header, as all then must; None where that is not asked for."""
         self._full_told_at: float | None = None
         self._quiet: Waiter | None = None
-        self._sweeper = Sweeper(runtime, sweep_period(options), self._sweep)
+        self._sweeper = Sweeper(runtime, sweep_period(options), self._refresh_date, self._sweep)
         self._second = 0
 
     def start(self) -> None:
@@ -144,7 +144,6 @@ class Service:
         return [task for connection in list(self.connections) for task in connection.cut()]
 
     def _sweep(self, now: float) -> None:
-        self._refresh_date()
         call_all([partial(connection.sweep, now) for connection in self.connections])
 
     def _refresh_date(self) -> None:

@@ -1,5 +1,7 @@
 """Clients that leave, half-close, reset or stop reading; what the application learns of it, and by which handle."""
 
+import errno
+import socket
 from typing import Any
 
 import anyio
@@ -248,6 +250,16 @@ async def test_a_client_that_stops_reading_a_whole_answer_is_cut_too(log: Lines)
         await peer.send(GET)
         await eventually(lambda: bool(log.access))
     assert log.access[0].endswith("write_timeout")
+
+
+async def test_the_system_keeps_nothing_for_a_client_that_was_cut() -> None:
+    app = Endless()
+    async with served(app, write_stall_seconds=0.3) as server:
+        with socket.create_connection(("127.0.0.1", server.port)) as client:
+            client.sendall(GET)
+            await eventually(lambda: bool(app.errors))
+            # It never read, so an orderly end would wait behind megabytes. A reset overtakes them, and both kernels let go.
+            await eventually(lambda: client.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == errno.ECONNRESET)
 
 
 async def test_the_next_request_waits_until_the_client_reads_the_last_answer() -> None:

@@ -11,6 +11,7 @@ import anyio
 from pagi.gateway.types import AnyApp
 from pagi.http.errors import ConfigError
 from pagi.server.options import ServerOptions, server_options
+from pagi.server.process.descriptors import allow_connections
 from pagi.server.process.lifespan import StartupFailed
 from pagi.server.process.listeners import open_listeners
 from pagi.server.process.looking_in import let_look_in
@@ -34,6 +35,7 @@ def run(app: AnyApp, options: ServerOptions, sockets: list[socket.socket] | None
     """
     backend, backend_options = choose_loop(options.serve.loop)
     keep_freed_memory()
+    allow_connections(options.listen.max_connections)
     try:
         return anyio.run(_serve_with_signals, app, options, sockets, backend=backend, backend_options=backend_options)
     except (ConfigError, StartupFailed) as error:

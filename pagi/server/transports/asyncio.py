@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, cast
 
 from pagi.gateway.connection import Waiter
-from pagi.server.endings import LINGER_BYTES, LINGER_SECONDS, reason_of
+from pagi.server.endings import LINGER_BYTES, LINGER_SECONDS, forget_unsent, reason_of
 from pagi.server.exchanges.scope import Peer, peer_of
 from pagi.server.opening import open_connection
 from pagi.server.runtime import Listener, Timer
@@ -177,7 +177,7 @@ class ProtocolLine(asyncio.Protocol):
     def _write_due(self) -> None:
         """Hands what was collected in this tick to the operating system."""
         parts, self._due = self._due, None
-        if parts:
+        if parts and not self._transport.is_closing():  # uvloop raises where asyncio drops what nobody will read
             part = parts[0]
             if len(parts) == 1 and isinstance(part, bytes) and self._past is None:
                 self._transport.write(part)
@@ -260,6 +260,8 @@ class ProtocolLine(asyncio.Protocol):
         if self._past is not None:
             self._past.close()
             self._past = None
+        if self._connection is not None:  # else it is closed, and the descriptor may be another's by now
+            forget_unsent(self._transport.get_extra_info("socket"))
         self._transport.abort()
 
 
