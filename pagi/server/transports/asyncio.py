@@ -250,7 +250,11 @@ class ProtocolLine(asyncio.Protocol):
             self._closes = linger or bool(self._closes)
         elif linger and self._transport.can_write_eof():
             self._lingering = LINGER_BYTES
-            self._transport.write_eof()
+            try:
+                self._transport.write_eof()
+            except OSError:
+                self._transport.abort()  # the peer has gone already
+                return
             self._transport.resume_reading()
             self._loop.call_later(LINGER_SECONDS, self._transport.close)
         else:
