@@ -54,15 +54,15 @@ class Server:
         """Whoever gave us the sockets keeps them open: what waits there is not lost."""
         self._wake: Callable[[], None] | None = None
 
-    def shutdown(self, *, force: bool = False, retire: bool = False) -> None:
+    def shutdown(self, *, force: bool = False, retiring: bool = False) -> None:
         """Begins the graceful end: nothing more is accepted, exchanges are told and drained until `graceful_seconds` passed.
 
-        With `force`, or when called again with it, what is left is cut at once. With `retire` another process serves on the same
+        With `force`, or when called again with it, what is left is cut at once. With `retiring` another process serves on the same
         sockets: there is no `shutdown_delay_seconds`, and idle connections may stay for their `keep_alive_seconds`. Call it in the
         loop's own thread.
         """
         self._stop = True
-        self._retires = self._retires or retire
+        self._retires = self._retires or retiring
         self._forced = self._forced or force
         if self._wake is not None:
             self._wake()

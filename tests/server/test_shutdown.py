@@ -161,7 +161,7 @@ async def test_an_idle_connection_of_one_that_retires_may_still_ask() -> None:
     async with served(app, keep_alive_seconds=0.6) as server, server.peer() as asking, server.peer() as idle:
         await asking.ask()
         await idle.ask()
-        server.server.shutdown(retire=True)
+        server.server.shutdown(retiring=True)
         await anyio.sleep(0.2)
         assert (await asking.ask()).header(b"connection") == b"close"
         with anyio.fail_after(1.5):
