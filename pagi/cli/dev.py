@@ -13,12 +13,14 @@ from pagi.cli.parameters import FailedStart, ServerCommand, app_parameters, serv
 from pagi.cli.serving import Orders
 from pagi.cli.start import allow_debugging, build, find_target, load, read_settings
 from pagi.cli.supervisor import Supervisor, say
+from pagi.cli.throwaway import Throwaway, throwaway
 from pagi.cli.watching import USUAL, Watch, changes, demand_watchfiles
 from pagi.http.errors import ConfigError
 from pagi.server import ServerOptions
 from pagi.server import run as serve
 from pagi.server.process.listeners import address_of, open_listeners
 from pagi.server.process.run import choose_loop
+from pagi.server.process.tls import tls_of
 
 GRACE_SECONDS = 1.0
 """From the closing signal until what is open is cut: nobody waits longer for a reload."""
@@ -45,6 +47,7 @@ def _dev(
     reload_dir: tuple[Path, ...],
     reload_include: tuple[str, ...],
     reload_exclude: tuple[str, ...],
+    tls_dev: bool,
     **flags: Any,
 ) -> None:
     # The child reads the file itself, each time anew: a variable that we had taken from it would outrank it.
@@ -54,31 +57,47 @@ def _dev(
     settings = read_settings(env_file, flags)
     target = find_target(app, app_dir, settings.project)
     set_up_logging(settings.options.serve.log_level)
+    own = _own_certificate(settings.options, flags) if tls_dev else None
     if not reload:
-        click.get_current_context().exit(_serve_once(target, settings.options))
+        click.get_current_context().exit(_serve_once(target, settings.options, own))
     folders = tuple(dict.fromkeys(path.resolve() for path in reload_dir)) or _usual_folders(target)
     also = (env_file.resolve(),) if env_file is not None else ()
     watch = Watch(folders=folders, include=reload_include, exclude=reload_exclude, also=also)
     try:
         demand_watchfiles()
         choose_loop(settings.options.serve.loop)
-        code = _supervise(target, settings.options, watch, env_file, environment)
+        code = _supervise(target, settings.options, watch, env_file, environment, own)
     except ConfigError as error:
         raise FailedStart(str(error)) from error
     click.get_current_context().exit(code)
 
 
-def _serve_once(target: Target, options: ServerOptions) -> int:
-    app = load(target)
-    allow_debugging(app)
-    build(app)
+def _own_certificate(options: ServerOptions, flags: dict[str, Any]) -> Throwaway:
+    if flags["ssl_certfile"] is not None or flags["ssl_keyfile"] is not None:
+        raise click.UsageError("--tls-dev makes a certificate of its own: leave out --ssl-certfile and --ssl-keyfile, or --tls-dev.")
     try:
-        return serve(app, options)
+        return throwaway(options.listen.host)
     except ConfigError as error:
         raise FailedStart(str(error)) from error
 
 
-def _supervise(target: Target, options: ServerOptions, watch: Watch, env_file: Path | None, environment: dict[str, str]) -> int:
+def _serve_once(target: Target, options: ServerOptions, own: Throwaway | None) -> int:
+    app = load(target)
+    allow_debugging(app)
+    build(app)
+    if own is not None:
+        _tell(own)
+    try:
+        return serve(app, options, pair=own.pair if own is not None else None)
+    except ConfigError as error:
+        raise FailedStart(str(error)) from error
+
+
+def _supervise(
+    target: Target, options: ServerOptions, watch: Watch, env_file: Path | None, environment: dict[str, str], own: Throwaway | None
+) -> int:
+    pair = own.pair if own is not None else None
+    scheme = "http" if tls_of(options.tls, pair, protocols=[]) is None else "https"  # what is wrong with it is told before anything runs
     listeners = open_listeners(options.listen, environment)
     sockets = listeners.sockets
     try:
@@ -89,16 +108,23 @@ def _supervise(target: Target, options: ServerOptions, watch: Watch, env_file: P
             env_file=str(env_file) if env_file is not None else None,
             options=options,
             sockets=[opened.fileno() for opened in sockets],
+            pair=pair,
             grace_seconds=grace_seconds,
             arguments=sys.argv,
         )
         supervisor = Supervisor(orders, sockets, environment, grace_seconds)
         say(f"pagi dev {target}", bold=True)
-        say(f"  {', '.join(map(address_of, sockets))}", fg="cyan", bold=True)
+        say(f"  {', '.join(address_of(opened, scheme) for opened in sockets)}", fg="cyan", bold=True)
+        if own is not None:
+            _tell(own)
         say(f"  watching {' '.join((*USUAL, *watch.include))} in {', '.join(map(str, watch.folders))}; Ctrl-C ends it")
         return supervisor.run(changes(watch, supervisor.stop))
     finally:
         listeners.close()
+
+
+def _tell(own: Throwaway) -> None:
+    say(f"  throw-away certificate until {own.not_after:%Y-%m-%d}, SHA-256 {own.fingerprint}")
 
 
 def _address(target: Target) -> str:
@@ -138,6 +164,11 @@ dev = ServerCommand(
             multiple=True,
             metavar="PATTERN",
             help="Files or folders to leave alone, such as 'tests'. May be given again.",
+        ),
+        click.Option(
+            ["--tls-dev"],
+            is_flag=True,
+            help="Serve https with a certificate made for this run, its key in memory alone. Browsers warn; its fingerprint is shown.",
         ),
         *server_parameters(),
     ],

@@ -62,6 +62,11 @@ class ServerFlag(msgspec.Struct, frozen=True, kw_only=True):
         return get_origin(get_args(self.annotation)[0]) is tuple
 
     @property
+    def is_secret(self) -> bool:
+        """True for one whose value is not to be shown to anybody."""
+        return self.name.endswith("_password")
+
+    @property
     def choices(self) -> tuple[str, ...]:
         """The words it may be; empty if it is not an option of few words."""
         return get_args(self.kind) if get_origin(self.kind) is Literal else ()
@@ -134,7 +139,7 @@ class ServerFlag(msgspec.Struct, frozen=True, kw_only=True):
         try:
             converted = msgspec.convert(value, self.annotation, strict=strict)
         except msgspec.ValidationError:
-            raise ValueError(f"{value!r} is not {self._wanted()}") from None
+            raise ValueError(f"{'it' if self.is_secret else repr(value)} is not {self._wanted()}") from None
         if isinstance(converted, float) and not math.isfinite(converted):
             raise ValueError(f"{value!r} is not {self._wanted()}")
         return converted

@@ -21,6 +21,7 @@ from pagi.gateway.types import AnyApp
 from pagi.http.errors import ConfigError
 from pagi.server import ServerOptions
 from pagi.server import run as serve
+from pagi.server.process.certificates import Pair
 
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
@@ -36,6 +37,8 @@ class Orders(msgspec.Struct, frozen=True, kw_only=True):
     options: ServerOptions
     sockets: list[int]
     """Descriptors that listen."""
+    pair: Pair | None = None
+    """A certificate that is in no file."""
     grace_seconds: float
     """From the pipe's end until this process leaves, whatever is still running."""
     arguments: list[str]
@@ -93,7 +96,7 @@ def _follow(orders: Orders) -> int:
     except AppFailed as error:
         _complain(error.details, str(error))
         app = sorry(str(error), own_part(error.__cause__))
-    return serve(app, orders.options, sockets)
+    return serve(app, orders.options, sockets, orders.pair)
 
 
 def _loaded(orders: Orders) -> AnyApp:

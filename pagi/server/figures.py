@@ -61,6 +61,8 @@ class Figures(msgspec.Struct):
     """Connections."""
     turned_away: int = 0
     """Connections that came when as many were open as may be."""
+    handshakes_failed: int = 0
+    """Of TLS."""
     refused: int = 0
     """Requests that were answered before they became exchanges: what breaks the protocol or a limit."""
     bytes_sent: int = 0

@@ -10,8 +10,10 @@ from anyio.abc import TaskGroup, TaskStatus
 
 from pagi.gateway.types import AnyApp
 from pagi.server.options import ServerOptions, server_options
+from pagi.server.process.certificates import Pair
 from pagi.server.process.lifespan import Lifespan
 from pagi.server.process.listeners import Listeners, address_of, open_listeners, port_of
+from pagi.server.process.tls import TLS, tls_of
 from pagi.server.service import Service
 from pagi.server.transports.anyio_accepting import AnyioTransport
 from pagi.server.transports.asyncio import AsyncioTransport, running_loop
@@ -32,10 +34,13 @@ class Server:
             port = await group.start(server.serve)
             ...
             server.shutdown()
+
+    `pair` is a certificate in memory, served in place of one in files.
     """
 
-    def __init__(self, app: AnyApp, options: ServerOptions | None = None, /, **named: Any) -> None:
+    def __init__(self, app: AnyApp, options: ServerOptions | None = None, /, *, pair: Pair | None = None, **named: Any) -> None:
         self.app = app
+        self._pair = pair
         self.options = options if options is not None else server_options(**named)
         self.addresses: list[str] = []
         """Where it listens, as a person writes it; empty until it does."""
@@ -53,6 +58,7 @@ class Server:
         self._shares_sockets = False
         """Whoever gave us the sockets keeps them open: what waits there is not lost."""
         self._wake: Callable[[], None] | None = None
+        self._tls: TLS | None = None
 
     def shutdown(self, *, force: bool = False, retiring: bool = False) -> None:
         """Begins the graceful end: nothing more is accepted, exchanges are told and drained until `graceful_seconds` passed.
@@ -67,12 +73,24 @@ class Server:
         if self._wake is not None:
             self._wake()
 
+    def reload_certificate(self) -> None:
+        """Reads the certificate and its key anew, for connections from now on. Call it in the loop's own thread.
+
+        If they cannot be used, the old ones stay and the log says so. Files that change are found without it.
+        """
+        if self._tls is not None:
+            self._tls.reload()
+
     def build(self) -> None:
-        """Compiles the application, if it is of a kind that can be; `serve` does so by itself.
+        """Compiles the application, if it is of a kind that can be, and reads the certificate; `serve` does so by itself.
 
         Raises:
+            BadCertificate: TLS cannot be spoken with the files that the options name.
             ConfigError: the application's wiring is wrong.
         """
+        if self._tls is None:
+            protocols = ["h2", "http/1.1"] if self.options.http2.http2 else ["http/1.1"]
+            self._tls = tls_of(self.options.tls, self._pair, protocols=protocols)
         build = getattr(self.app, "build", None)
         if callable(build):
             build()
@@ -86,6 +104,7 @@ class Server:
         shared with whoever gave it, who keeps them open, and the files of Unix sockets; `Listeners` are only ours.
 
         Raises:
+            BadCertificate: TLS cannot be spoken with the files that the options name.
             CannotListen: an address is taken, forbidden or unknown.
             StartupFailed: the application could not start.
             ConfigError: the application's wiring is wrong.
@@ -113,6 +132,7 @@ class Server:
         loop = running_loop()
         transport = await AnyioTransport.open(group) if loop is None else AsyncioTransport(loop)
         service = Service(self.app, options, transport.runtime)
+        service.keeper = self._tls
         lifespan: Lifespan | None = None
         if options.serve.lifespan != "off":
             lifespan = Lifespan(
@@ -124,7 +144,7 @@ class Server:
         try:
             await transport.listen(service, sockets)
             self.is_accepting = True
-            self.addresses = [address_of(opened) for opened in sockets]
+            self.addresses = [address_of(opened, "http" if self._tls is None else "https") for opened in sockets]
             self.port = port_of(sockets)
             log.info("listening on %s", ", ".join(self.addresses))
             task_status.started(self.port)

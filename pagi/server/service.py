@@ -13,6 +13,7 @@ from pagi.gateway.types import AnyApp
 from pagi.http.dates import http_date
 from pagi.http.networks import Networks
 from pagi.server.access_log import AccessLog
+from pagi.server.credentials import Keeper
 from pagi.server.deadlines import Sweeper, sweep_period
 from pagi.server.exchanges.scope import Peer, common_scope
 from pagi.server.figures import Figures, OpenExchange
@@ -65,6 +66,8 @@ class Service:
         self.connections: set[Member] = set()
         self.closing_since: float | None = None
         self.closing_deadline: float | None = None
+        self.keeper: Keeper | None = None
+        """Has the certificate that is served; None where TLS is not spoken."""
         self.is_leaving = False
         """The server was told to stop: no answer keeps its connection any more."""
         self.is_retiring = False
@@ -144,6 +147,8 @@ class Service:
         return [task for connection in list(self.connections) for task in connection.cut()]
 
     def _sweep(self, now: float) -> None:
+        if self.keeper is not None:
+            call_all([partial(self.keeper.look, now)])
         call_all([partial(connection.sweep, now) for connection in self.connections])
 
     def _refresh_date(self) -> None:

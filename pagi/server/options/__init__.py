@@ -15,6 +15,7 @@ from pagi.server.options.listening import ListenOptions, clash
 from pagi.server.options.live import SSEOptions, WebSocketOptions
 from pagi.server.options.proxies import ProxyOptions
 from pagi.server.options.serving import ServeOptions, TimeoutOptions
+from pagi.server.options.tls import TLSOptions
 from pagi.server.options.watch import WatchOptions
 
 __all__ = [
@@ -33,6 +34,7 @@ __all__ = [
     "Seconds",
     "ServeOptions",
     "ServerOptions",
+    "TLSOptions",
     "TimeoutOptions",
     "WatchOptions",
     "WebSocketOptions",
@@ -52,6 +54,7 @@ class ServerOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     proxies: ProxyOptions = ProxyOptions()
     serve: ServeOptions = ServeOptions()
     timeouts: TimeoutOptions = TimeoutOptions()
+    tls: TLSOptions = TLSOptions()
     http1: HTTP1Options = HTTP1Options()
     http2: HTTP2Options = HTTP2Options()
     body: BodyOptions = BodyOptions()

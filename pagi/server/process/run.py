@@ -11,6 +11,7 @@ import anyio
 from pagi.gateway.types import AnyApp
 from pagi.http.errors import ConfigError
 from pagi.server.options import ServerOptions, server_options
+from pagi.server.process.certificates import Pair
 from pagi.server.process.descriptors import allow_connections
 from pagi.server.process.lifespan import StartupFailed
 from pagi.server.process.listeners import open_listeners
@@ -28,8 +29,10 @@ EXIT_START = 3
 EXIT_CUT = 4
 
 
-def run(app: AnyApp, options: ServerOptions, sockets: list[socket.socket] | None = None) -> int:
-    """Serves until INT or TERM, on a loop of its own, and returns the exit code. `sockets` are as for `Server.serve`.
+def run(app: AnyApp, options: ServerOptions, sockets: list[socket.socket] | None = None, pair: Pair | None = None) -> int:
+    """Serves until INT or TERM, on a loop of its own, and returns the exit code.
+
+    `sockets` are as for `Server.serve`, and `pair` is as for `Server`.
 
     0: clean. 1: the server failed while running. 3: it could not start. 4: the deadline passed and work was cut.
     """
@@ -37,7 +40,7 @@ def run(app: AnyApp, options: ServerOptions, sockets: list[socket.socket] | None
     keep_freed_memory()
     allow_connections(options.listen.max_connections)
     try:
-        return anyio.run(_serve_with_signals, app, options, sockets, backend=backend, backend_options=backend_options)
+        return anyio.run(_serve_with_signals, app, options, sockets, pair, backend=backend, backend_options=backend_options)
     except (ConfigError, StartupFailed) as error:
         log.error("%s", error)
         return EXIT_START
@@ -79,8 +82,8 @@ def _demand(package: str, remedy: str) -> None:
         raise ConfigError(f"loop {package!r} was asked for, but {package} is not installed; {remedy}")
 
 
-async def _serve_with_signals(app: AnyApp, options: ServerOptions, sockets: list[socket.socket] | None) -> int:
-    server = Server(app, options)
+async def _serve_with_signals(app: AnyApp, options: ServerOptions, sockets: list[socket.socket] | None, pair: Pair | None) -> int:
+    server = Server(app, options, pair=pair)
     server.build()
     listeners = open_listeners(options.listen, os.environ) if sockets is None else sockets
     windows = open_windows(options.watch)
