@@ -130,6 +130,20 @@ def test_a_switch_turned_off_by_flag_outranks_a_file_that_turns_it_on(folder: Pa
     assert server.options.http1.early_hints is False
 
 
+def test_a_passphrase_as_a_flag_is_warned_of_and_not_repeated(raw_app: Path, server: FakeServer) -> None:
+    result = run("main:app", "--ssl-keyfile-password", "sesame")
+    assert server.options.tls.ssl_keyfile_password == "sesame"
+    assert "whoever lists this machine's processes reads what --ssl-keyfile-password says" in result.stderr
+    assert "sesame" not in result.output
+
+
+def test_a_passphrase_in_the_environment_is_nothing_to_warn_of(raw_app: Path, server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PAGI_SSL_KEYFILE_PASSWORD", "sesame")
+    result = run("main:app")
+    assert server.options.tls.ssl_keyfile_password == "sesame"
+    assert "processes" not in result.stderr
+
+
 def test_the_application_sees_the_variables_of_the_file(folder: Path, server: FakeServer) -> None:
     (folder / "x.env").write_text("GREETING=hello\n")
     (folder / "main.py").write_text("import os\ngreeting = os.environ['GREETING']\nasync def app(scope, receive, send): ...\n")
