@@ -34,14 +34,13 @@ class Server:
             port = await group.start(server.serve)
             ...
             server.shutdown()
-
-    `pair` is a certificate in memory, served in place of one in files.
     """
 
-    def __init__(self, app: AnyApp, options: ServerOptions | None = None, /, *, pair: Pair | None = None, **named: Any) -> None:
+    def __init__(self, app: AnyApp, options: ServerOptions | None = None, /, **named: Any) -> None:
         self.app = app
-        self._pair = pair
         self.options = options if options is not None else server_options(**named)
+        self.pair: Pair | None = None
+        """A certificate in memory, to be served in place of one in files; set before it is built."""
         self.addresses: list[str] = []
         """Where it listens, as a person writes it; empty until it does."""
         self.port: int | None = None
@@ -90,7 +89,7 @@ class Server:
         """
         if self._tls is None:
             protocols = ["h2", "http/1.1"] if self.options.http2.http2 else ["http/1.1"]
-            self._tls = tls_of(self.options.tls, self._pair, protocols=protocols)
+            self._tls = tls_of(self.options.tls, self.pair, protocols=protocols)
         build = getattr(self.app, "build", None)
         if callable(build):
             build()

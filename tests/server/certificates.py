@@ -48,7 +48,7 @@ class Authority:
         self.file = folder / f"{name}.pem"
         self.file.write_bytes(self.certificate.public_bytes(PEM))
 
-    def issue(self, *attributes: Attribute | list[Attribute], days: int = 1, passphrase: bytes | None = None) -> Issued:
+    def issue(self, *attributes: "Attribute | list[Attribute]", days: int = 1, passphrase: bytes | None = None) -> Issued:
         """A certificate for this machine. `attributes` are its subject: each stands alone, or with those of its list."""
         parts = attributes or [x509.NameAttribute(NameOID.COMMON_NAME, "localhost")]
         subject = x509.Name([x509.RelativeDistinguishedName(part if isinstance(part, list) else [part]) for part in parts])

@@ -32,7 +32,7 @@ EXIT_CUT = 4
 def run(app: AnyApp, options: ServerOptions, sockets: list[socket.socket] | None = None, pair: Pair | None = None) -> int:
     """Serves until INT or TERM, on a loop of its own, and returns the exit code.
 
-    `sockets` are as for `Server.serve`, and `pair` is as for `Server`.
+    `sockets` are as for `Server.serve`; `pair` is a certificate in memory, served in place of one in files.
 
     0: clean. 1: the server failed while running. 3: it could not start. 4: the deadline passed and work was cut.
     """
@@ -83,7 +83,8 @@ def _demand(package: str, remedy: str) -> None:
 
 
 async def _serve_with_signals(app: AnyApp, options: ServerOptions, sockets: list[socket.socket] | None, pair: Pair | None) -> int:
-    server = Server(app, options, pair=pair)
+    server = Server(app, options)
+    server.pair = pair
     server.build()
     listeners = open_listeners(options.listen, os.environ) if sockets is None else sockets
     windows = open_windows(options.watch)
