@@ -10,15 +10,17 @@ import click
 from pagi.cli.load import Target
 from pagi.cli.log_setup import set_up_logging
 from pagi.cli.parameters import FailedStart, ServerCommand, app_parameters, server_parameters
-from pagi.cli.serving import Orders
+from pagi.cli.programs import worker_program
+from pagi.cli.reloading import Reloader, say
+from pagi.cli.serving import Application
 from pagi.cli.start import allow_debugging, build, find_target, load, read_settings
-from pagi.cli.supervisor import Supervisor, say
 from pagi.cli.watching import USUAL, Watch, changes, demand_watchfiles
 from pagi.http.errors import ConfigError
 from pagi.server import ServerOptions
 from pagi.server import run as serve
 from pagi.server.process.listeners import address_of, close_listeners, open_listeners
 from pagi.server.process.run import choose_loop
+from pagi.server.process.worker_process import Program
 
 GRACE_SECONDS = 1.0
 """From the closing signal until what is open is cut: nobody waits longer for a reload."""
@@ -62,7 +64,7 @@ def _dev(
     try:
         demand_watchfiles()
         choose_loop(settings.options.serve.loop)
-        code = _supervise(target, settings.options, watch, env_file, environment)
+        code = _reload(target, settings.options, watch, env_file, environment)
     except ConfigError as error:
         raise FailedStart(str(error)) from error
     click.get_current_context().exit(code)
@@ -78,32 +80,25 @@ def _serve_once(target: Target, options: ServerOptions) -> int:
         raise FailedStart(str(error)) from error
 
 
-def _supervise(target: Target, options: ServerOptions, watch: Watch, env_file: Path | None, environment: dict[str, str]) -> int:
+def _reload(target: Target, options: ServerOptions, watch: Watch, env_file: Path | None, environment: dict[str, str]) -> int:
     sockets = open_listeners(options.listen)
     try:
-        grace_seconds = options.timeouts.graceful_seconds + KILL_SECONDS
-        orders = Orders(
-            app=_address(target),
+        application = Application(
+            app=str(target),
             folder=str(target.folder),
             env_file=str(env_file) if env_file is not None else None,
-            options=options,
-            sockets=[opened.fileno() for opened in sockets],
-            grace_seconds=grace_seconds,
             arguments=sys.argv,
+            development=True,
+            is_first=True,
         )
-        supervisor = Supervisor(orders, sockets, environment, grace_seconds)
+        program = Program(command=worker_program(), environment=environment)
+        reloader = Reloader(application, options, sockets, program, options.timeouts.graceful_seconds + KILL_SECONDS)
         say(f"pagi dev {target}", bold=True)
         say(f"  {', '.join(map(address_of, sockets))}", fg="cyan", bold=True)
         say(f"  watching {' '.join((*USUAL, *watch.include))} in {', '.join(map(str, watch.folders))}; Ctrl-C ends it")
-        return supervisor.run(changes(watch, supervisor.stop))
+        return reloader.run(changes(watch, reloader.stop))
     finally:
         close_listeners(sockets, options.listen)
-
-
-def _address(target: Target) -> str:
-    """The target as text that leads to it again from its folder."""
-    place = str(target.file) if target.file is not None else target.module
-    return f"{place}:{target.attribute}" if target.attribute else place
 
 
 def _usual_folders(target: Target) -> tuple[Path, ...]:

@@ -2,14 +2,14 @@
 
 import math
 from collections.abc import Iterator
-from typing import Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import msgspec
 
 from pagi.server.options import Flag, ServerOptions, option_fields
 
 BINARY_UNITS = ((1024 * 1024, "MiB"), (1024, "KiB"))
-PLATFORM_NAMES = {"port": ("PORT",)}
+PLATFORM_NAMES = {"port": ("PORT",), "workers": ("WEB_CONCURRENCY",)}
 """Variables that hosting platforms set. They count after our own name and before the files."""
 
 SWITCH_WORDS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
@@ -44,8 +44,19 @@ class ServerFlag(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def kind(self) -> Any:
-        """Its type, without bounds and notes."""
-        return get_args(self.annotation)[0]
+        """Its type, without bounds and notes; the number's, if a word may stand for one."""
+        return get_args(self._number)[0]
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """What it may be instead of a number, such as `auto`."""
+        alternatives = get_args(get_args(self.annotation)[0])
+        return tuple(word for kind in alternatives if get_origin(kind) is Literal for word in get_args(kind))
+
+    @property
+    def _number(self) -> Any:
+        alternatives = get_args(get_args(self.annotation)[0])
+        return next((kind for kind in alternatives if get_origin(kind) is Annotated), self.annotation)
 
     @property
     def is_switch(self) -> bool:
@@ -127,12 +138,13 @@ class ServerFlag(msgspec.Struct, frozen=True, kw_only=True):
             return f"one of {', '.join(self.choices)}"
         if self.unit == "TEXT":
             return "text"
-        bounds = [note for note in get_args(self.annotation) if isinstance(note, msgspec.Meta)]
+        bounds = [note for note in get_args(self._number) if isinstance(note, msgspec.Meta)]
         low = next((note.ge for note in bounds if note.ge is not None), 0)
         high = next((note.le for note in bounds if note.le is not None), None)
         number = "a whole number" if self.kind is int else "a number"
         unit = "" if self.unit == "NUMBER" else f" of {self.unit.lower()}"
-        return f"{number}{unit}, {low} or more" if high is None else f"{number}{unit} from {low} to {high}"
+        range_ = f", {low} or more" if high is None else f" from {low} to {high}"
+        return "".join([number, unit, range_, *(f", or {word}" for word in self.words)])
 
 
 def server_flags() -> dict[str, ServerFlag]:

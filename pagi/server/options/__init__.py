@@ -11,6 +11,7 @@ from pagi.server.options.http import BodyOptions, FlowOptions, HTTP1Options
 from pagi.server.options.http2 import HTTP2Options
 from pagi.server.options.listening import ListenOptions
 from pagi.server.options.live import SSEOptions, WebSocketOptions
+from pagi.server.options.processes import ProcessOptions
 from pagi.server.options.serving import ServeOptions, TimeoutOptions
 from pagi.server.options.watch import WatchOptions
 
@@ -25,6 +26,7 @@ __all__ = [
     "HTTP1Options",
     "HTTP2Options",
     "ListenOptions",
+    "ProcessOptions",
     "SSEOptions",
     "Seconds",
     "ServeOptions",
@@ -53,6 +55,7 @@ class ServerOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     flow: FlowOptions = FlowOptions()
     websocket: WebSocketOptions = WebSocketOptions()
     sse: SSEOptions = SSEOptions()
+    processes: ProcessOptions = ProcessOptions()
     watch: WatchOptions = WatchOptions()
 
 

@@ -3,13 +3,15 @@
 import importlib.util
 import logging
 import socket
-from typing import Any
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeAlias
 
 import anyio
 
 from pagi.gateway.types import AnyApp
 from pagi.http.errors import ConfigError
 from pagi.server.options import ServerOptions, server_options
+from pagi.server.process.exit_codes import EXIT_CLEAN, EXIT_CUT, EXIT_FAILED, EXIT_START
 from pagi.server.process.lifespan import StartupFailed
 from pagi.server.process.memory import keep_freed_memory
 from pagi.server.process.signals import obey_signals
@@ -17,10 +19,8 @@ from pagi.server.server import Server
 
 log = logging.getLogger("pagi.server")
 
-EXIT_CLEAN = 0
-EXIT_FAILED = 1
-EXIT_START = 3
-EXIT_CUT = 4
+Obey: TypeAlias = Callable[..., Coroutine[Any, Any, None]]
+"""Takes the server and a `task_status`: what ends it, for as long as it is not cancelled itself."""
 
 
 def run(app: AnyApp, options: ServerOptions, sockets: list[socket.socket] | None = None) -> int:
@@ -28,10 +28,9 @@ def run(app: AnyApp, options: ServerOptions, sockets: list[socket.socket] | None
 
     0: clean. 1: the server failed while running. 3: it could not start. 4: the deadline passed and work was cut.
     """
-    backend, backend_options = choose_loop(options.serve.loop)
-    keep_freed_memory()
+    demand_one_process(options)
     try:
-        return anyio.run(_serve_with_signals, app, options, sockets, backend=backend, backend_options=backend_options)
+        return on_loop(app, options, sockets, obey_signals)
     except (ConfigError, StartupFailed) as error:
         log.error("%s", error)
         return EXIT_START
@@ -51,6 +50,19 @@ def serve(app: AnyApp, options: ServerOptions | None = None, /, **named: Any) ->
     code = run(app, options if options is not None else server_options(**named))
     if code != EXIT_CLEAN:
         raise SystemExit(code)
+
+
+def demand_one_process(options: ServerOptions) -> None:
+    """Refuses what a process that holds the application cannot do.
+
+    Raises:
+        ConfigError: more is asked for.
+    """
+    if options.processes.is_supervised:
+        raise ConfigError(
+            "workers import the application by themselves, to be able to import it anew: name it to the command, "
+            f"pagi run main:app --workers {options.processes.workers}"
+        )
 
 
 def choose_loop(loop: str) -> tuple[str, dict[str, Any]]:
@@ -73,13 +85,40 @@ def _demand(package: str, remedy: str) -> None:
         raise ConfigError(f"loop {package!r} was asked for, but {package} is not installed; {remedy}")
 
 
-async def _serve_with_signals(app: AnyApp, options: ServerOptions, sockets: list[socket.socket] | None) -> int:
+class WhenReady:
+    """The `task_status` of a server: calls `fn` once it listens."""
+
+    def __init__(self, fn: Callable[[], None]) -> None:
+        self._fn = fn
+
+    def started(self, value: object = None) -> None:
+        """It does."""
+        self._fn()
+
+
+def on_loop(
+    app: AnyApp, options: ServerOptions, sockets: list[socket.socket] | None, obey: Obey, when_ready: Callable[[], None] | None = None
+) -> int:
+    """Serves on a loop of its own until what `obey` listens to ends it. Returns the exit code of an end without failure.
+
+    Raises:
+        ConfigError: a setting cannot be followed, or the application's wiring is wrong.
+        StartupFailed: the application could not start.
+    """
+    backend, backend_options = choose_loop(options.serve.loop)
+    keep_freed_memory()
+    return anyio.run(_attended, app, options, sockets, obey, when_ready, backend=backend, backend_options=backend_options)
+
+
+async def _attended(
+    app: AnyApp, options: ServerOptions, sockets: list[socket.socket] | None, obey: Obey, when_ready: Callable[[], None] | None
+) -> int:
     server = Server(app, options)
     failure: Exception | None = None
     async with anyio.create_task_group() as group:
-        await group.start(obey_signals, server)
+        await group.start(obey, server)
         try:
-            await server.serve(sockets)
+            await server.serve(sockets, task_status=WhenReady(when_ready) if when_ready else anyio.TASK_STATUS_IGNORED)
         except Exception as error:
             failure = error
         group.cancel_scope.cancel()

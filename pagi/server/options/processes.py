@@ -1,0 +1,27 @@
+"""How many processes serve, and what each of them is to the operating system."""
+
+from typing import Annotated, Literal, TypeAlias
+
+import msgspec
+
+from pagi.server.options.flag import Flag, Seconds
+
+Workers: TypeAlias = Annotated[int, msgspec.Meta(ge=1)] | Literal["auto"]
+
+
+class ProcessOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Workers, and the process as the operating system sees it."""
+
+    workers: Annotated[Workers, Flag("--workers", help="Processes that serve; auto: one for each CPU that is ours.")] = 1
+    worker_stall_seconds: Annotated[
+        Seconds, Flag("--timeout-worker-stall", help="How long a worker's loop may be blocked before the worker is replaced. 0: no limit.")
+    ] = 30.0
+    worker_boot_seconds: Annotated[
+        Seconds,
+        Flag("--timeout-worker-boot", help="How long a worker may take to load the application, beside --timeout-startup. 0: no limit."),
+    ] = 60.0
+
+    @property
+    def is_supervised(self) -> bool:
+        """A supervisor is needed, above the process or processes that serve."""
+        return self.workers != 1

@@ -1,0 +1,121 @@
+"""A worker's life: one server, which ends as its supervisor says, and shows that its loop turns."""
+
+import logging
+import os
+import select
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+from types import FrameType
+
+import anyio
+from anyio.abc import TaskStatus
+
+from pagi.gateway.types import AnyApp
+from pagi.http.errors import ConfigError
+from pagi.server.options import ServerOptions
+from pagi.server.process.channel import Ask, Beat, Channel, Failed, Order, Ready, Retire, Status
+from pagi.server.process.exit_codes import EXIT_CUT, EXIT_FAILED, EXIT_START
+from pagi.server.process.lifespan import StartupFailed
+from pagi.server.process.run import on_loop
+from pagi.server.server import Server
+
+log = logging.getLogger("pagi.server")
+
+ALONE_SECONDS = 1.5
+"""From the end of the channel until this process leaves, whatever is still running."""
+MOST_BEAT_SECONDS = 5.0
+BEATS = 6
+"""In the time after which a silent worker is taken for blocked."""
+
+
+def work(
+    app: AnyApp, options: ServerOptions, sockets: list[socket.socket], channel: Channel[Order], when_ready: Callable[[], None] | None = None
+) -> int:
+    """Serves on `sockets` until the supervisor, or TERM, says otherwise, and returns the exit code (see `run`)."""
+    leave_the_terminal_alone()
+
+    def ready() -> None:
+        channel.send(Ready())
+        if when_ready is not None:
+            when_ready()
+
+    try:
+        return on_loop(app, options, sockets, partial(_obey, channel, options.processes.worker_stall_seconds), ready)
+    except (ConfigError, StartupFailed) as error:
+        channel.send(Failed(str(error), code=EXIT_START))
+        return EXIT_START
+    except Exception:
+        log.exception("the server failed")
+        return EXIT_FAILED
+
+
+def leave_the_terminal_alone() -> None:
+    """INT and HUP of a terminal reach every process of it. They are the supervisor's business.
+
+    Not ignored but answered with nothing, because programs that the application starts would inherit the former.
+    """
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, _nothing)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+
+def end_with(channel: Channel[Order]) -> None:
+    """From now on this process does not outlive the other end of the channel for long, even if its loop is blocked."""
+    threading.Thread(target=_leave_after, args=(channel.fileno(),), daemon=True).start()
+
+
+def _leave_after(channel: int) -> None:
+    end = select.poll()
+    end.register(channel, 0)  # a hang-up is told unasked, and data is not ours to read
+    while not any(events & select.POLLHUP for _, events in end.poll()):
+        pass
+    time.sleep(ALONE_SECONDS)
+    os._exit(EXIT_CUT)
+
+
+def _nothing(_number: int, _frame: FrameType | None) -> None:
+    """See `leave_the_terminal_alone`."""
+
+
+async def _obey(channel: Channel[Order], stall_seconds: float, server: Server, *, task_status: TaskStatus[None]) -> None:
+    """What goes on beside the server, until cancelled."""
+    async with anyio.create_task_group() as group:
+        await group.start(_obey_term, server)
+        group.start_soon(_obey_orders, server, channel)
+        if stall_seconds:
+            group.start_soon(_beat, channel, min(stall_seconds / BEATS, MOST_BEAT_SECONDS))
+        task_status.started()
+
+
+async def _obey_term(server: Server, *, task_status: TaskStatus[None]) -> None:
+    with anyio.open_signal_receiver(signal.SIGTERM) as received:
+        task_status.started()
+        async for _ in received:
+            server.shutdown()
+
+
+async def _obey_orders(server: Server, channel: Channel[Order]) -> None:
+    while True:
+        await anyio.wait_readable(channel.end)
+        for order in channel.receive():
+            match order:
+                case Retire():
+                    server.shutdown()
+                case Ask(what):
+                    channel.send(Status(what, {"pid": os.getpid()}))
+                case _:
+                    log.error("an order that only comes first: %r", order)
+        if channel.has_ended:
+            log.warning("the supervisor is gone: cutting what is open")
+            server.shutdown(force=True)
+            return
+
+
+async def _beat(channel: Channel[Order], seconds: float) -> None:
+    while True:
+        channel.send(Beat())
+        await anyio.sleep(seconds)
