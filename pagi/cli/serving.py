@@ -1,5 +1,6 @@
 """A worker of `pagi run` or `pagi dev`: a process for one version of the code. Its orders come through a channel, whose end ends it."""
 
+import logging
 import os
 import signal
 import socket
@@ -19,7 +20,10 @@ from pagi.gateway.types import AnyApp
 from pagi.http.errors import ConfigError
 from pagi.server.process.channel import Channel, Failed, Order, Orders
 from pagi.server.process.exit_codes import EXIT_INTERRUPTED, EXIT_START, EXIT_USAGE
+from pagi.server.process.listeners import address_of
 from pagi.server.process.worker import end_with, leave_the_terminal_alone, work
+
+log = logging.getLogger("pagi.cli")
 
 
 class Application(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,7 +81,12 @@ def _follow(channel: Channel[Order]) -> int:
         if application.is_first and code == EXIT_USAGE:
             return code
         app = sorry(str(error), own_part(error.__cause__))
-    return work(app, orders.options, sockets, channel)
+
+    def ready() -> None:
+        if application.development:
+            log.info("listening on %s", ", ".join(map(address_of, sockets)))
+
+    return work(app, orders.options, sockets, channel, ready)
 
 
 def _first(channel: Channel[Order]) -> Orders:

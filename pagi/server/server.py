@@ -47,6 +47,8 @@ class Server:
         """It takes new connections."""
         self.was_cut = False
         """Work was left at the shutdown deadline and was cut (exit code 4)."""
+        self.when_spent: Callable[[], None] = self._spent
+        """Called when as many requests have begun as `max_requests` allows."""
         self._stop = False
         self._forced = False
         self._retires = False
@@ -89,7 +91,7 @@ class Server:
         try:
             async with anyio.create_task_group() as group:
                 try:
-                    await self._serve(group, served, task_status)
+                    await self._serve(group, served, task_status, binds=sockets is None)
                 except Exception as error:
                     failure = error
                 group.cancel_scope.cancel()
@@ -98,11 +100,12 @@ class Server:
         if failure is not None:
             raise failure
 
-    async def _serve(self, group: TaskGroup, sockets: list[socket.socket], task_status: TaskStatus[int | None]) -> None:
+    async def _serve(self, group: TaskGroup, sockets: list[socket.socket], task_status: TaskStatus[int | None], *, binds: bool) -> None:
         options = self.options
         loop = running_loop()
         transport = await AnyioTransport.open(group) if loop is None else AsyncioTransport(loop)
         service = Service(self.app, options, transport.runtime)
+        service.when_spent = self.when_spent
         lifespan: Lifespan | None = None
         if options.serve.lifespan != "off":
             lifespan = Lifespan(
@@ -116,7 +119,8 @@ class Server:
             self.is_accepting = True
             self.addresses = [address_of(opened) for opened in sockets]
             self.port = port_of(sockets[0])
-            log.info("listening on %s", ", ".join(self.addresses))
+            # Who gave us sockets that listen knows where they do.
+            log.log(logging.INFO if binds else logging.DEBUG, "listening on %s", ", ".join(self.addresses))
             task_status.started(self.port)
             await self._until(lambda: self._stop)
             await self._delay(service)
@@ -143,7 +147,7 @@ class Server:
         """Everything between the last accept and the last byte."""
         runtime = transport.runtime
         self.is_accepting = False
-        await transport.stop_listening(take_waiting=not self._shares_sockets)
+        await transport.stop_listening(take_waiting=not (self._shares_sockets and self._retires))
         deadline = runtime.now() + self.options.timeouts.graceful_seconds
         open_connections = len(service.connections)
         service.begin_closing(deadline, retiring=self._retires)
@@ -169,6 +173,10 @@ class Server:
             stubborn = await service.runtime.cancel(left, CUT_SECONDS)
             if stubborn:
                 log.error("%d exchanges ignore their cancellation and are left behind", stubborn)
+
+    def _spent(self) -> None:
+        log.info("as many requests have begun as max_requests allows: closing")
+        self.shutdown()
 
     async def _until(self, is_so: Callable[[], bool]) -> None:
         """Waits for what `shutdown` sets."""

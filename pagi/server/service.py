@@ -1,5 +1,6 @@
 """What every connection of one process shares: the application, its options and state, the loop, and who is connected."""
 
+import random
 import time
 from collections.abc import Callable
 from functools import partial
@@ -29,6 +30,12 @@ class Member(Protocol):
     def cut(self) -> list[object]: ...
 
 
+def most_requests(options: ServerOptions) -> int:
+    """How many this process may take; 0: no limit. Drawn for each process, so that not all workers end at once."""
+    most, jitter = options.processes.max_requests, options.processes.max_requests_jitter
+    return most and most + random.randint(0, jitter)  # noqa: S311 (no secret)
+
+
 class Service:
     """One application served on one loop. Knows every open connection; outlives them all."""
 
@@ -48,6 +55,11 @@ class Service:
         """Exchanges note when they begin and end."""
         self.began = runtime.now()
         self.static_lines = StaticLines(b"")
+        self.begun = 0
+        """Requests so far."""
+        self._most_begun = most_requests(options)
+        self.when_spent: Callable[[], None] | None = None
+        """Called when as many have begun as there may be."""
         self.failures: Callable[[BaseException], None] | None = None
         """Told each error that an application or an exchange failed with, beside the log."""
         self.unread = UnreadBudget(options.http2.h2_max_unread_total_bytes)
@@ -87,6 +99,12 @@ class Service:
         if scope is None:
             scope = self._common_scopes[peer.server] = common_scope(peer, self.options.serve.root_path)
         return scope
+
+    def begins(self) -> None:
+        """A request was read, and its exchange begins."""
+        self.begun += 1
+        if self.begun == self._most_begun and self.when_spent is not None:
+            self.when_spent()
 
     def forget(self, connection: Member) -> None:
         """The connection is lost and its last exchange is over."""

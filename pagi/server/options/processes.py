@@ -4,7 +4,7 @@ from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 
-from pagi.server.options.flag import Flag, Seconds
+from pagi.server.options.flag import Count, Flag, Seconds
 
 Workers: TypeAlias = Annotated[int, msgspec.Meta(ge=1)] | Literal["auto"]
 
@@ -20,6 +20,13 @@ class ProcessOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         Seconds,
         Flag("--timeout-worker-boot", help="How long a worker may take to load the application, beside --timeout-startup. 0: no limit."),
     ] = 60.0
+
+    max_requests: Annotated[
+        Count, Flag("--limit-max-requests", help="After so many requests the process ends, or its worker is replaced. 0: no limit.")
+    ] = 0
+    max_requests_jitter: Annotated[
+        Count, Flag("--limit-max-requests-jitter", help="Up to so many requests more, drawn for each process, so that not all end at once.")
+    ] = 0
 
     @property
     def is_supervised(self) -> bool:

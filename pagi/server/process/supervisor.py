@@ -11,6 +11,7 @@ from pagi.server.options import ServerOptions
 from pagi.server.process.channel import Failed, Orders, Status
 from pagi.server.process.exit_codes import EXIT_CLEAN, EXIT_CUT
 from pagi.server.process.fleet import Fleet, Limits, Slot, Worker
+from pagi.server.process.listeners import address_of
 from pagi.server.process.rolling import Roll
 from pagi.server.process.waiting import Waiting
 from pagi.server.process.worker_process import Program, WorkerProcess
@@ -84,7 +85,7 @@ class Supervisor:
     # ---- what the fleet tells
 
     def started(self) -> None:
-        log.info("%d workers serve", len(self.fleet.slots))
+        log.info("listening on %s, with %d workers", ", ".join(map(address_of, self.sockets)), len(self.fleet.slots))
 
     def failed_to_start(self, failure: Failed) -> None:
         if not self._code:

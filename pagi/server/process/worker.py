@@ -17,7 +17,7 @@ from anyio.abc import TaskStatus
 from pagi.gateway.types import AnyApp
 from pagi.http.errors import ConfigError
 from pagi.server.options import ServerOptions
-from pagi.server.process.channel import Ask, Beat, Channel, Failed, Order, Ready, Retire, Status
+from pagi.server.process.channel import Ask, Beat, Channel, Failed, Order, Ready, Retire, Retiring, Status
 from pagi.server.process.exit_codes import EXIT_CUT, EXIT_FAILED, EXIT_START
 from pagi.server.process.lifespan import StartupFailed
 from pagi.server.process.run import on_loop
@@ -83,6 +83,8 @@ def _nothing(_number: int, _frame: FrameType | None) -> None:
 
 async def _obey(channel: Channel[Order], stall_seconds: float, server: Server, *, task_status: TaskStatus[None]) -> None:
     """What goes on beside the server, until cancelled."""
+    most = server.options.processes.max_requests
+    server.when_spent = lambda: channel.send(Retiring(f"over {most} requests have begun"))
     async with anyio.create_task_group() as group:
         await group.start(_obey_term, server)
         group.start_soon(_obey_orders, server, channel)
@@ -104,9 +106,12 @@ async def _obey_orders(server: Server, channel: Channel[Order]) -> None:
         for order in channel.receive():
             match order:
                 case Retire():
-                    server.shutdown()
+                    server.shutdown(retire=True)
+                case Ask("status") if server.service is not None:
+                    about = {"pid": os.getpid(), "connections": len(server.service.connections), "requests": server.service.begun}
+                    channel.send(Status("status", about))
                 case Ask(what):
-                    channel.send(Status(what, {"pid": os.getpid()}))
+                    log.error("nothing is known of %r", what)
                 case _:
                     log.error("an order that only comes first: %r", order)
         if channel.has_ended:
