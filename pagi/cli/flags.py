@@ -45,7 +45,7 @@ class ServerFlag(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def kind(self) -> Any:
         """Its type, without bounds and notes; the number's, if a word may stand for one."""
-        return get_args(self._number)[0]
+        return get_args(self._noted)[0]
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -54,7 +54,8 @@ class ServerFlag(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(word for kind in alternatives if get_origin(kind) is Literal for word in get_args(kind))
 
     @property
-    def _number(self) -> Any:
+    def _noted(self) -> Any:
+        """The alternative that has bounds, if there are several."""
         alternatives = get_args(get_args(self.annotation)[0])
         return next((kind for kind in alternatives if get_origin(kind) is Annotated), self.annotation)
 
@@ -136,9 +137,9 @@ class ServerFlag(msgspec.Struct, frozen=True, kw_only=True):
             return "on or off"
         if self.choices:
             return f"one of {', '.join(self.choices)}"
+        bounds = [note for note in get_args(self._noted) if isinstance(note, msgspec.Meta)]
         if self.unit == "TEXT":
-            return "text"
-        bounds = [note for note in get_args(self._number) if isinstance(note, msgspec.Meta)]
+            return next((note.description for note in bounds if note.description), "text")
         low = next((note.ge for note in bounds if note.ge is not None), 0)
         high = next((note.le for note in bounds if note.le is not None), None)
         number = "a whole number" if self.kind is int else "a number"

@@ -9,41 +9,97 @@ from typing import NoReturn
 
 import msgspec
 
+from pagi.cli import first_process
 from pagi.cli.load import Target
 from pagi.cli.programs import supervisor_program, worker_program
 from pagi.cli.serving import Application
 from pagi.server import ServerOptions
+from pagi.server.process import systemd
+from pagi.server.process.cpus import available_cpus
+from pagi.server.process.daemon import leave_terminal, tell
+from pagi.server.process.exit_codes import EXIT_START
 from pagi.server.process.listeners import open_listeners
+from pagi.server.process.pid_file import PidFile
+from pagi.server.process.privileges import find_rights
+from pagi.server.process.replacing import Legacy, find_legacy
+from pagi.server.process.run import choose_loop
 from pagi.server.process.supervisor import Plan
 from pagi.server.process.worker_process import Program
 
+NOT_FOR_WORKERS = (*systemd.VARIABLES, first_process.VARIABLE)
+
 
 def become_supervisor(target: Target, options: ServerOptions, env_file: Path | None, environment: Mapping[str, str]) -> NoReturn:
-    """Binds what there is to bind, and goes on as the supervisor of workers.
+    """Does what only whoever started us may do, and goes on as the supervisor of workers.
 
     Raises:
         ConfigError: a setting cannot be followed.
     """
-    sockets = open_listeners(options.listen)
+    processes = options.processes
+    choose_loop(options.serve.loop)
+    rights = find_rights(processes.user, processes.group)
+    own = {**environment, **(rights.variables() if rights else {})}
+    legacy = find_legacy(own)
+    if processes.umask is not None:
+        os.umask(int(processes.umask, 8))
+    sockets = _sockets(options, legacy)
+    waits = leave_terminal() if processes.daemon and legacy is None else None
+    try:
+        pid_file = _pid_file(processes.pid_file, legacy)
+        if rights is not None:
+            rights.assume()
+        plan = Plan(
+            options=options,
+            workers=available_cpus() if processes.workers == "auto" else processes.workers,
+            sockets=sockets,
+            program=Program(command=worker_program(), environment={name: own[name] for name in own if name not in NOT_FOR_WORKERS}),
+            application=_application(target, env_file, detaches=processes.daemon),
+            command=[sys.executable, *sys.orig_argv[1:]],
+            pid_file=pid_file,
+            waits=waits,
+            word=legacy.word if legacy else None,
+            in_charge=int(own[first_process.VARIABLE]) if first_process.VARIABLE in own else None,
+        )
+        _become(plan, own)
+    except BaseException:
+        if waits is not None:
+            tell(waits, EXIT_START)
+        raise
+
+
+def _sockets(options: ServerOptions, legacy: Legacy | None) -> list[int]:
+    if legacy is not None and legacy.listen == options.listen:
+        return legacy.sockets
+    return [opened.detach() for opened in open_listeners(options.listen)]
+
+
+def _pid_file(path: str | None, legacy: Legacy | None) -> int | None:
+    if path is None:
+        return None
+    if legacy is not None and legacy.pid_file is not None and os.path.samestat(os.fstat(legacy.pid_file), os.stat(path)):
+        return legacy.pid_file
+    return PidFile.take(Path(path)).descriptor
+
+
+def _application(target: Target, env_file: Path | None, *, detaches: bool) -> msgspec.Raw:
     application = Application(
         app=str(target),
         folder=str(target.folder),
         env_file=str(env_file.resolve()) if env_file is not None else None,
         arguments=sys.argv,
+        detaches=detaches,
     )
-    workers = options.processes.workers
-    plan = Plan(
-        options=msgspec.structs.replace(options, processes=msgspec.structs.replace(options.processes, workers=1)),
-        workers=1 if workers == "auto" else workers,
-        sockets=[opened.fileno() for opened in sockets],
-        program=Program(command=worker_program(), environment=dict(environment)),
-        application=msgspec.Raw(msgspec.json.encode(application)),
-    )
+    return msgspec.Raw(msgspec.json.encode(application))
+
+
+def _become(plan: Plan, environment: Mapping[str, str]) -> NoReturn:
     with tempfile.TemporaryFile() as file:
         file.write(msgspec.json.encode(plan))
         file.seek(0)
-        for descriptor in (file.fileno(), *plan.sockets):
-            os.set_inheritable(descriptor, True)
+        kept = [file.fileno(), plan.pid_file, plan.waits, plan.word, plan.in_charge, *plan.sockets]
+        for descriptor in kept:
+            if descriptor is not None:
+                os.set_inheritable(descriptor, True)
         sys.stdout.flush()
         sys.stderr.flush()
         os.execve(sys.executable, [*supervisor_program(), str(file.fileno())], environment)  # noqa: S606 (this very Python)

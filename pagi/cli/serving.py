@@ -19,6 +19,7 @@ from pagi.gateway.marker import is_pagi
 from pagi.gateway.types import AnyApp
 from pagi.http.errors import ConfigError
 from pagi.server.process.channel import Channel, Failed, Order, Orders
+from pagi.server.process.daemon import let_streams_go
 from pagi.server.process.exit_codes import EXIT_INTERRUPTED, EXIT_START, EXIT_USAGE
 from pagi.server.process.listeners import address_of
 from pagi.server.process.worker import end_with, leave_the_terminal_alone, work
@@ -34,6 +35,8 @@ class Application(msgspec.Struct, frozen=True, kw_only=True):
     env_file: str | None
     arguments: list[str]
     """`sys.argv`, as the application may read it."""
+    detaches: bool = False
+    """Streams that lead to a terminal or a pipe are let go once it serves."""
     development: bool = False
     """Errors may be shown to whoever asks; what cannot be served is waited for."""
     is_first: bool = False
@@ -85,6 +88,8 @@ def _follow(channel: Channel[Order]) -> int:
     def ready() -> None:
         if application.development:
             log.info("listening on %s", ", ".join(map(address_of, sockets)))
+        if application.detaches:
+            let_streams_go()
 
     return work(app, orders.options, sockets, channel, ready)
 

@@ -7,6 +7,7 @@ import msgspec
 from pagi.server.options.flag import Count, Flag, Seconds
 
 Workers: TypeAlias = Annotated[int, msgspec.Meta(ge=1)] | Literal["auto"]
+Octal: TypeAlias = Annotated[str, msgspec.Meta(pattern="^0?[0-7]{1,3}$", description="an octal number such as 022")]
 
 
 class ProcessOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -20,15 +21,23 @@ class ProcessOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         Seconds,
         Flag("--timeout-worker-boot", help="How long a worker may take to load the application, beside --timeout-startup. 0: no limit."),
     ] = 60.0
-
     max_requests: Annotated[
         Count, Flag("--limit-max-requests", help="After so many requests the process ends, or its worker is replaced. 0: no limit.")
     ] = 0
     max_requests_jitter: Annotated[
         Count, Flag("--limit-max-requests-jitter", help="Up to so many requests more, drawn for each process, so that not all end at once.")
     ] = 0
+    pid_file: Annotated[str | None, Flag("--pid-file", help="File for the process id, locked while the process runs.")] = None
+    user: Annotated[str | None, Flag("--user", help="User to become once the sockets are bound, by name or number.")] = None
+    group: Annotated[str | None, Flag("--group", help="Group to become, by name or number; none: the user's own.")] = None
+    umask: Annotated[Octal | None, Flag("--umask", help="Permissions that new files are not given.")] = None
+    daemon: Annotated[bool, Flag("--daemon", help="Leave the terminal once all workers serve.")] = False
 
     @property
     def is_supervised(self) -> bool:
         """A supervisor is needed, above the process or processes that serve."""
-        return self.workers != 1
+        return self.workers != 1 or self.daemon or any(wish is not None for wish in (self.pid_file, self.user, self.group))
+
+    def of_one(self) -> "ProcessOptions":
+        """What of this concerns a process that serves: the rest is its supervisor's."""
+        return msgspec.structs.replace(self, workers=1, pid_file=None, user=None, group=None, daemon=False)

@@ -169,6 +169,8 @@ class Fleet:
 
     def grow(self) -> None:
         """One worker more."""
+        if self._stopping:
+            return
         slot = Slot(len(self.slots) + 1)
         self.slots.append(slot)
         log.info("one worker more: %d", len(self.slots))
@@ -176,6 +178,8 @@ class Fleet:
 
     def shrink(self) -> None:
         """One worker fewer, but never none."""
+        if self._stopping:
+            return
         if len(self.slots) == 1:
             log.warning("the last worker stays")
             return

@@ -58,11 +58,14 @@ def demand_one_process(options: ServerOptions) -> None:
     Raises:
         ConfigError: more is asked for.
     """
-    if options.processes.is_supervised:
+    processes = options.processes
+    if processes.workers != 1:
         raise ConfigError(
             "workers import the application by themselves, to be able to import it anew: name it to the command, "
-            f"pagi run main:app --workers {options.processes.workers}"
+            f"pagi run main:app --workers {processes.workers}"
         )
+    if processes.is_supervised:
+        raise ConfigError("pid_file, user, group and daemon are for a process that has not loaded the application: pagi run main:app")
 
 
 def choose_loop(loop: str) -> tuple[str, dict[str, Any]]:
