@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
 
 from pagi.cli.load import Target
 from pagi.cli.log_setup import set_up_logging
@@ -56,15 +57,17 @@ def _dev(
     settings = read_settings(env_file, flags)
     target = find_target(app, app_dir, settings.project)
     set_up_logging(settings.options.serve.log_level)
+    # One process, whatever the settings of production say: it is this one that is told of changes.
+    options = msgspec.structs.replace(settings.options, processes=settings.options.processes.of_one())
     if not reload:
-        click.get_current_context().exit(_serve_once(target, settings.options))
+        click.get_current_context().exit(_serve_once(target, options))
     folders = tuple(dict.fromkeys(path.resolve() for path in reload_dir)) or _usual_folders(target)
     also = (env_file.resolve(),) if env_file is not None else ()
     watch = Watch(folders=folders, include=reload_include, exclude=reload_exclude, also=also)
     try:
         demand_watchfiles()
-        choose_loop(settings.options.serve.loop)
-        code = _reload(target, settings.options, watch, env_file, environment)
+        choose_loop(options.serve.loop)
+        code = _reload(target, options, watch, env_file, environment)
     except ConfigError as error:
         raise FailedStart(str(error)) from error
     click.get_current_context().exit(code)

@@ -13,6 +13,7 @@ from pagi.cli import first_process
 from pagi.cli.load import Target
 from pagi.cli.programs import supervisor_program, worker_program
 from pagi.cli.serving import Application
+from pagi.http.errors import ConfigError
 from pagi.server import ServerOptions
 from pagi.server.process import systemd
 from pagi.server.process.cpus import available_cpus
@@ -27,6 +28,10 @@ from pagi.server.process.supervisor import Plan
 from pagi.server.process.worker_process import Program
 
 NOT_FOR_WORKERS = (*systemd.VARIABLES, first_process.VARIABLE)
+
+
+class CannotLaunch(ConfigError):
+    """The interpreter cannot be run, though it runs: not by who we became."""
 
 
 def become_supervisor(target: Target, options: ServerOptions, env_file: Path | None, environment: Mapping[str, str]) -> NoReturn:
@@ -102,4 +107,7 @@ def _become(plan: Plan, environment: Mapping[str, str]) -> NoReturn:
                 os.set_inheritable(descriptor, True)
         sys.stdout.flush()
         sys.stderr.flush()
-        os.execve(sys.executable, [*supervisor_program(), str(file.fileno())], environment)  # noqa: S606 (this very Python)
+        try:
+            os.execve(sys.executable, [*supervisor_program(), str(file.fileno())], environment)  # noqa: S606 (this very Python)
+        except OSError as error:
+            raise CannotLaunch(f"user {os.getuid()} cannot run {sys.executable}: {error.strerror}") from error

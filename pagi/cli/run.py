@@ -23,7 +23,7 @@ APP is module:attribute, a module (its app, application or create_app), or a fil
 """
 SOURCES = """Each server option is also an environment variable (--timeout-keep-alive: PAGI_TIMEOUT_KEEP_ALIVE) and a key of
 [tool.pagi.server] in pyproject.toml (timeout-keep-alive). A flag wins over the environment, that over --env-file, that over
-pyproject.toml. PORT is read like PAGI_PORT.
+pyproject.toml. PORT is read like PAGI_PORT, and WEB_CONCURRENCY like PAGI_WORKERS.
 
 Exit codes: 0 stopped cleanly, 1 failed while running, 2 wrong usage, 3 could not start, 4 work was cut at the deadline.
 """

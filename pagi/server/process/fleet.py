@@ -7,14 +7,11 @@ import logging
 from collections.abc import Callable
 from functools import partial
 from signal import Signals
-from typing import Protocol
 
-import msgspec
-
-from pagi.server.process.channel import Beat, Channel, Failed, Order, Ready, Retire, Retiring, Status, Word
+from pagi.server.process.channel import Beat, Failed, Order, Ready, Retire, Retiring, Status
 from pagi.server.process.exit_codes import EXIT_CUT
-from pagi.server.process.waiting import Appointment, Readable
-from pagi.server.process.worker_process import ending
+from pagi.server.process.slots import Clock, Limits, Owner, Process, Slot, Worker, counted
+from pagi.server.process.worker_process import TELL_WHERE, ending
 
 log = logging.getLogger("pagi.server")
 
@@ -23,119 +20,6 @@ MOST_DELAY_SECONDS = 30.0
 """Before a worker that died is started again: doubled each time that it served for no longer than that."""
 LETTING_GO_SECONDS = 2.5
 """From hanging up on a worker until it is killed. It cuts its work and ends by itself in less."""
-
-
-class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """How long a worker may take for what it does. 0: no limit."""
-
-    boot_seconds: float
-    """From its start until it serves."""
-    stall_seconds: float
-    """Without a word, once it serves."""
-    end_seconds: float
-    """From being told to end until it is killed."""
-
-
-class Process(Protocol):
-    """A worker's process."""
-
-    @property
-    def pid(self) -> int: ...
-    @property
-    def channel(self) -> Channel[Word]: ...
-    def send(self, order: Order) -> None: ...
-    def signal(self, number: Signals) -> None: ...
-    def poll(self) -> int | None: ...
-    def let_go(self) -> None: ...
-
-
-class Clock(Protocol):
-    """What waits for the fleet."""
-
-    def now(self) -> float: ...
-    def at(self, when: float, call: Callable[[], None]) -> Appointment: ...
-    def watch(self, source: Readable, call: Callable[[], None]) -> None: ...
-    def forget(self, source: Readable) -> None: ...
-
-
-class Owner(Protocol):
-    """Whom the fleet tells how it goes."""
-
-    def started(self) -> None:
-        """All workers serve, for the first time."""
-        ...
-
-    def failed_to_start(self, failure: Failed) -> None:
-        """A worker could not start, before all of them ever served."""
-        ...
-
-    def fresh(self) -> None:
-        """A worker began to serve, or one that had begun to is gone."""
-        ...
-
-    def refused(self, slot: "Slot", failure: Failed) -> None:
-        """A worker that was to take the place of another could not start."""
-        ...
-
-    def told(self, worker: "Worker", status: Status) -> None:
-        """A worker answered an `Ask`."""
-        ...
-
-    def gone(self) -> None:
-        """After `stop`: the last worker ended."""
-        ...
-
-
-class Worker:
-    """One process, and what is known of it."""
-
-    __slots__ = (
-        "began_at",
-        "failure",
-        "generation",
-        "heard_at",
-        "is_leaving",
-        "is_silent",
-        "limit",
-        "process",
-        "ready_at",
-        "slot",
-        "watched",
-    )
-
-    def __init__(self, process: Process, slot: "Slot", generation: int, now: float) -> None:
-        self.process = process
-        self.slot = slot
-        self.generation = generation
-        self.began_at = self.heard_at = now
-        self.ready_at: float | None = None
-        self.failure: Failed | None = None
-        self.is_leaving = False
-        """It was told to end."""
-        self.is_silent = False
-        """It said nothing for longer than it may."""
-        self.limit: Appointment | None = None
-        """When it is killed."""
-        self.watched = True
-        """Its channel is open."""
-
-    def __str__(self) -> str:
-        return f"worker {self.slot.number} (pid {self.process.pid})"
-
-
-class Slot:
-    """A worker's place: who serves there, and who is about to."""
-
-    __slots__ = ("coming", "delay", "insists", "number", "restart", "serving")
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-        self.serving: Worker | None = None
-        self.coming: Worker | None = None
-        self.restart: Appointment | None = None
-        self.delay = 0.0
-        self.insists = False
-        """Who serves is to be replaced, however often its successor fails to start."""
 
 
 class Fleet:
@@ -173,7 +57,7 @@ class Fleet:
             return
         slot = Slot(len(self.slots) + 1)
         self.slots.append(slot)
-        log.info("one worker more: %d", len(self.slots))
+        log.info("one worker more, so %s", counted(len(self.slots)))
         self._start(slot)
 
     def shrink(self) -> None:
@@ -184,7 +68,7 @@ class Fleet:
             log.warning("the last worker stays")
             return
         slot = self.slots.pop()
-        log.info("one worker fewer: %d", len(self.slots))
+        log.info("one worker fewer, so %s", counted(len(self.slots)))
         self._cancel(slot)
         if slot.serving is not None:
             self._retire(slot.serving)
@@ -303,7 +187,8 @@ class Fleet:
             worker.limit.cancel()
         slot = worker.slot
         if worker.is_leaving:
-            log.info("%s ended%s", worker, "" if code == 0 else f" ({ending(code)})")
+            level = logging.INFO if self.has_started else logging.DEBUG  # else the reason is told, and enough
+            log.log(level, "%s ended%s", worker, "" if code == 0 else f" ({ending(code)})")
             self.was_cut = self.was_cut or (self._stopping and code == EXIT_CUT)
         elif slot.coming is worker:
             slot.coming = None
@@ -395,7 +280,8 @@ class Fleet:
             worker = slot.serving
             if worker is not None and not worker.is_silent and now - worker.heard_at > most:
                 worker.is_silent = True
-                log.error("%s has been blocked for %.1f s and is to be replaced", worker, now - worker.heard_at)
+                log.error("%s has been blocked for %.1f s and is to be replaced; this is where:", worker, now - worker.heard_at)
+                worker.process.signal(TELL_WHERE)
                 self.replace(slot, insists=True)
         if not self._stopping:
             self._clock.at(now + most / 10, self._look_for_silence)

@@ -2,7 +2,8 @@
 
 import logging
 
-from pagi.server.process.fleet import Fleet, Slot
+from pagi.server.process.fleet import Fleet
+from pagi.server.process.slots import Slot, counted
 
 log = logging.getLogger("pagi.server")
 
@@ -39,13 +40,15 @@ class Roll:
                 self._fleet.replace(slot, insists=False)
                 return False
         self._oldest = 0
-        log.info("rolled: %d workers serve", len(self._fleet.slots))
+        log.info("rolled: %s", counted(len(self._fleet.slots)))
         return True
 
     def refused(self, slot: Slot) -> bool:
         """A successor could not start: what is new is broken. Returns whether that ended a roll."""
-        if not self.is_on or slot.serving is None:
+        if not self.is_on:
             return False
+        if slot.serving is None:  # it was nobody's successor, and is tried again anyway
+            return self.go_on()
         self._oldest = 0
         log.error("the roll stops here: the workers that are left of the old go on serving")
         return True

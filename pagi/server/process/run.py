@@ -2,19 +2,24 @@
 
 import importlib.util
 import logging
+import os
 import socket
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any, TypeAlias
 
 import anyio
+from anyio.abc import TaskStatus
 
 from pagi.gateway.types import AnyApp
 from pagi.http.errors import ConfigError
 from pagi.server.options import ServerOptions, server_options
+from pagi.server.process import systemd
 from pagi.server.process.exit_codes import EXIT_CLEAN, EXIT_CUT, EXIT_FAILED, EXIT_START
 from pagi.server.process.lifespan import StartupFailed
 from pagi.server.process.memory import keep_freed_memory
 from pagi.server.process.signals import obey_signals
+from pagi.server.process.systemd import ServiceManager
 from pagi.server.server import Server
 
 log = logging.getLogger("pagi.server")
@@ -30,7 +35,12 @@ def run(app: AnyApp, options: ServerOptions, sockets: list[socket.socket] | None
     """
     demand_one_process(options)
     try:
-        return on_loop(app, options, sockets, obey_signals)
+        if options.processes.umask is not None:
+            os.umask(int(options.processes.umask, 8))
+        manager = ServiceManager(os.environ)
+        for name in systemd.VARIABLES:
+            os.environ.pop(name, None)
+        return on_loop(app, options, sockets, partial(_obey, manager), manager.ready)
     except (ConfigError, StartupFailed) as error:
         log.error("%s", error)
         return EXIT_START
@@ -86,6 +96,21 @@ def choose_loop(loop: str) -> tuple[str, dict[str, Any]]:
 def _demand(package: str, remedy: str) -> None:
     if importlib.util.find_spec(package) is None:
         raise ConfigError(f"loop {package!r} was asked for, but {package} is not installed; {remedy}")
+
+
+async def _obey(manager: ServiceManager, server: Server, *, task_status: TaskStatus[None]) -> None:
+    """What goes on beside a server that is the whole service."""
+    async with anyio.create_task_group() as group:
+        await group.start(obey_signals, server, manager.stopping)
+        if manager.watchdog_seconds is not None:
+            group.start_soon(_stay_alive, manager, manager.watchdog_seconds)
+        task_status.started()
+
+
+async def _stay_alive(manager: ServiceManager, seconds: float) -> None:
+    while True:
+        manager.alive()
+        await anyio.sleep(seconds)
 
 
 class WhenReady:

@@ -14,11 +14,12 @@ from pagi.server.options import ServerOptions
 from pagi.server.process.channel import Failed, Orders, Status
 from pagi.server.process.daemon import let_streams_go, tell
 from pagi.server.process.exit_codes import EXIT_CLEAN, EXIT_CUT
-from pagi.server.process.fleet import Fleet, Limits, Slot, Worker
+from pagi.server.process.fleet import Fleet
 from pagi.server.process.listeners import address_of, close_listeners
 from pagi.server.process.pid_file import PidFile
 from pagi.server.process.replacing import Replacing, take_over
 from pagi.server.process.rolling import Roll
+from pagi.server.process.slots import Limits, Slot, Worker, counted
 from pagi.server.process.systemd import ServiceManager
 from pagi.server.process.terminal import Terminal
 from pagi.server.process.waiting import Waiting
@@ -102,7 +103,7 @@ class Supervisor:
     def stop(self) -> None:
         """Ends all gracefully. Nobody new is let in."""
         if not self._is_stopping:
-            log.info("stopping %d workers", len(self.fleet.workers))
+            log.info("stopping %s", counted(len(self.fleet.workers)))
             self.manager.stopping()
             self.replacing.call_off()
             self._begin_end()
@@ -125,7 +126,7 @@ class Supervisor:
     # ---- what the fleet tells
 
     def started(self) -> None:
-        log.info("listening on %s, with %d workers", ", ".join(map(address_of, self.sockets)), len(self.fleet.slots))
+        log.info("listening on %s: %s", ", ".join(map(address_of, self.sockets)), counted(len(self.fleet.slots)))
         self._is_in_charge = True
         if self._pid_file is not None:
             self._pid_file.write()
@@ -143,7 +144,8 @@ class Supervisor:
             self._code = failure.code
             self._show(failure)
             log.error("%s", failure.reason)
-            self.stop()
+            self._is_stopping = True
+            self.fleet.stop()
 
     def fresh(self) -> None:
         if self.roll.go_on():

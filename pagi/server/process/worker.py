@@ -1,5 +1,6 @@
 """A worker's life: one server, which ends as its supervisor says, and shows that its loop turns."""
 
+import faulthandler
 import logging
 import os
 import select
@@ -21,6 +22,7 @@ from pagi.server.process.channel import Ask, Beat, Channel, Failed, Order, Ready
 from pagi.server.process.exit_codes import EXIT_CUT, EXIT_FAILED, EXIT_START
 from pagi.server.process.lifespan import StartupFailed
 from pagi.server.process.run import on_loop
+from pagi.server.process.worker_process import TELL_WHERE
 from pagi.server.server import Server
 
 log = logging.getLogger("pagi.server")
@@ -37,6 +39,7 @@ def work(
 ) -> int:
     """Serves on `sockets` until the supervisor, or TERM, says otherwise, and returns the exit code (see `run`)."""
     leave_the_terminal_alone()
+    faulthandler.register(TELL_WHERE)
 
     def ready() -> None:
         channel.send(Ready())

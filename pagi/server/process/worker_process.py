@@ -10,6 +10,9 @@ import msgspec
 
 from pagi.server.process.channel import Channel, Order, Orders, Word
 
+TELL_WHERE = signal.SIGUSR1
+"""Has a worker write the tracebacks of all its threads to stderr, also while it is blocked."""
+
 
 class Program(msgspec.Struct, frozen=True, kw_only=True):
     """What is run as a worker. It gets its end of the channel as its last argument, and its `Orders` through that."""
