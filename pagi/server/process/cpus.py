@@ -17,11 +17,15 @@ def available_cpus(root: Path = ROOT) -> int:
 def _quotas(root: Path) -> Iterator[float]:
     """The CPUs that our cgroups allow, and those above them. A container may not see all of the path that leads to its own."""
     for line in _text(root / "proc/self/cgroup").splitlines():
-        number, controllers, path = line.split(":", 2)
-        if number == "0":
-            yield from (quota for folder in _upwards(root / "sys/fs/cgroup", path) for quota in _quota_v2(folder))
-        elif "cpu" in controllers.split(","):
-            yield from (quota for folder in _upwards(root / "sys/fs/cgroup" / controllers, path) for quota in _quota_v1(folder))
+        match line.split(":", 2):
+            case ["0", _, path]:  # cpu.max is "200000 100000" or "max 100000" (Linux, Documentation/admin-guide/cgroup-v2.rst)
+                for folder in _upwards(root / "sys/fs/cgroup", path):
+                    yield from _quota(_text(folder / "cpu.max"))
+            case [_, controllers, path] if "cpu" in controllers.split(","):  # a quota of -1 is none (Documentation/scheduler/sched-bwc.rst)
+                for folder in _upwards(root / "sys/fs/cgroup" / controllers, path):
+                    yield from _quota(f"{_text(folder / 'cpu.cfs_quota_us')} {_text(folder / 'cpu.cfs_period_us')}")
+            case _:
+                continue
 
 
 def _upwards(mounted: Path, path: str) -> Iterator[Path]:
@@ -30,20 +34,13 @@ def _upwards(mounted: Path, path: str) -> Iterator[Path]:
     yield from (folder for folder in here.parents if folder == mounted or folder.is_relative_to(mounted))
 
 
-def _quota_v2(folder: Path) -> Iterator[float]:
-    """`cpu.max` is "200000 100000", of which the first may be "max" (Documentation/admin-guide/cgroup-v2.rst of Linux)."""
-    match _text(folder / "cpu.max").split():
-        case [quota, period] if quota.isdecimal() and period.isdecimal():
+def _quota(text: str) -> Iterator[float]:
+    """Microseconds of CPU, and of the period in which they may be used."""
+    match text.split():
+        case [quota, period] if quota.isdecimal() and period.isdecimal() and int(period):
             yield int(quota) / int(period)
         case _:
             return
-
-
-def _quota_v1(folder: Path) -> Iterator[float]:
-    """Microseconds of each period; -1 where there is no limit (Documentation/scheduler/sched-bwc.rst of Linux)."""
-    quota, period = _text(folder / "cpu.cfs_quota_us").strip(), _text(folder / "cpu.cfs_period_us").strip()
-    if quota.isdecimal() and period.isdecimal():
-        yield int(quota) / int(period)
 
 
 def _text(path: Path) -> str:

@@ -86,8 +86,7 @@ def _nothing(_number: int, _frame: FrameType | None) -> None:
 
 async def _obey(channel: Channel[Order], stall_seconds: float, server: Server, *, task_status: TaskStatus[None]) -> None:
     """What goes on beside the server, until cancelled."""
-    most = server.options.processes.max_requests
-    server.when_spent = lambda: channel.send(Retiring(f"over {most} requests have begun"))
+    server.when_spent = lambda: channel.send(Retiring("as many requests have begun as max_requests allows"))
     async with anyio.create_task_group() as group:
         await group.start(_obey_term, server)
         group.start_soon(_obey_orders, server, channel)
