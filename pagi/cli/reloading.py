@@ -83,14 +83,15 @@ class Reloader:
 
     def _start(self, application: Application) -> None:
         self._current = application
+        sockets = [opened.fileno() for opened in self._sockets]
         orders = Orders(
             number=1,
             options=self._options,
-            sockets=[opened.fileno() for opened in self._sockets],
+            sockets=sockets,
             application=msgspec.Raw(msgspec.json.encode(application)),
         )
         # In our process group and with our stdin: `breakpoint()` works, and a terminal's Ctrl-C reaches it too.
-        self._process = WorkerProcess(self._program, orders, self._sockets)
+        self._process = WorkerProcess(self._program, orders, sockets)
 
     def _look(self) -> int | None:
         """Tells why the process could not start, if it says so. Returns its exit code; None while it runs, or where there is none."""

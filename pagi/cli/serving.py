@@ -91,7 +91,7 @@ def _follow(channel: Channel[Order]) -> int:
         if application.detaches:
             let_streams_go()
 
-    return work(app, orders.options, sockets, channel, ready)
+    return work(app, orders, sockets, channel, ready)
 
 
 def _first(channel: Channel[Order]) -> Orders:

@@ -12,6 +12,7 @@ from pagi.gateway.types import AnyApp
 from pagi.server.options import ServerOptions, server_options
 from pagi.server.process.lifespan import Lifespan
 from pagi.server.process.listeners import address_of, close_listeners, open_listeners, port_of
+from pagi.server.process.shares import Share
 from pagi.server.service import Service
 from pagi.server.transports.anyio_accepting import AnyioTransport
 from pagi.server.transports.asyncio import AsyncioTransport, running_loop
@@ -47,6 +48,8 @@ class Server:
         """It takes new connections."""
         self.was_cut = False
         """Work was left at the shutdown deadline and was cut (exit code 4)."""
+        self.share: Share | None = None
+        """Ours of all connections, where other workers accept on the same sockets."""
         self.when_spent: Callable[[], None] = self._spent
         """Called when as many requests have begun as `max_requests` allows."""
         self._stop = False
@@ -106,6 +109,7 @@ class Server:
         transport = await AnyioTransport.open(group) if loop is None else AsyncioTransport(loop)
         service = Service(self.app, options, transport.runtime)
         service.when_spent = self.when_spent
+        service.share = self.share
         lifespan: Lifespan | None = None
         if options.serve.lifespan != "off":
             lifespan = Lifespan(
@@ -116,6 +120,8 @@ class Server:
         self.service = service
         try:
             await transport.listen(service, sockets)
+            if self.share is not None:
+                self.share.hold(0)
             self.is_accepting = True
             self.addresses = [address_of(opened) for opened in sockets]
             self.port = port_of(sockets[0])
@@ -147,6 +153,9 @@ class Server:
         """Everything between the last accept and the last byte."""
         runtime = transport.runtime
         self.is_accepting = False
+        if self.share is not None:
+            service.share = None
+            self.share.leave()
         await transport.stop_listening(take_waiting=not (self._shares_sockets and self._retires))
         deadline = runtime.now() + self.options.timeouts.graceful_seconds
         open_connections = len(service.connections)

@@ -15,6 +15,7 @@ from pagi.server.deadlines import Sweeper, sweep_period
 from pagi.server.exchanges.scope import Peer, common_scope
 from pagi.server.figures import Figures, OpenExchange
 from pagi.server.options import ServerOptions
+from pagi.server.process.shares import Share
 from pagi.server.readiness import answering_readiness
 from pagi.server.runtime import Runtime, call_all
 from pagi.server.wire.head_writer import StaticLines
@@ -65,6 +66,8 @@ class Service:
         self.unread = UnreadBudget(options.http2.h2_max_unread_total_bytes)
         """Request bodies that wait for the application, over all HTTP/2 connections."""
         self.connections: set[Member] = set()
+        self.share: Share | None = None
+        """Ours of all connections, where other workers accept on the same sockets."""
         self.closing_since: float | None = None
         self.closing_deadline: float | None = None
         self.is_leaving = False
@@ -93,6 +96,16 @@ class Service:
         limit = self.options.listen.max_connections
         return limit > 0 and len(self.connections) >= limit
 
+    def gives_way(self) -> bool:
+        """The next connection is rather another worker's. Else it counts as ours."""
+        if self.share is None:
+            return False
+        count = len(self.connections)
+        if self.share.gives_way(count):
+            return True
+        self.share.hold(count + 1)
+        return False
+
     def common_scope(self, peer: Peer) -> dict[str, Any]:
         """What the scopes of this peer's listener have in common: to be copied, not changed."""
         scope = self._common_scopes.get(peer.server)
@@ -109,6 +122,8 @@ class Service:
     def forget(self, connection: Member) -> None:
         """The connection is lost and its last exchange is over."""
         self.connections.discard(connection)
+        if self.share is not None:
+            self.share.let_go(len(self.connections))
         if not self.connections and self._quiet is not None:
             self._quiet.set()
 

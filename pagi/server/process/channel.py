@@ -24,6 +24,9 @@ class Orders(msgspec.Struct, frozen=True, kw_only=True, tag="orders"):
     options: ServerOptions
     sockets: list[int]
     """Descriptors that listen."""
+    shares: int | None = None
+    """The descriptor of the table of connections (see `shares`), and our place in it."""
+    place: int = 0
     application: msgspec.Raw
     """For the worker's own program alone: where it finds what it serves."""
 

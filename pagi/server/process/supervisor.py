@@ -19,6 +19,7 @@ from pagi.server.process.listeners import address_of, close_listeners
 from pagi.server.process.pid_file import PidFile
 from pagi.server.process.replacing import Replacing, take_over
 from pagi.server.process.rolling import Roll
+from pagi.server.process.shares import Shares
 from pagi.server.process.slots import Limits, Slot, Worker, counted
 from pagi.server.process.systemd import ServiceManager
 from pagi.server.process.terminal import Terminal
@@ -66,6 +67,9 @@ class Supervisor:
         self.sockets = [socket.socket(fileno=descriptor) for descriptor in plan.sockets]
         self.fleet = Fleet(self.waiting, self._start_worker, limits(plan.options), self)
         self.roll = Roll(self.fleet)
+        self._shares = Shares.made()
+        self._places: dict[int, int] = {}
+        """Of each worker, by its process id."""
         self.manager = ServiceManager(os.environ)
         environment = {name: value for name, value in os.environ.items() if name != "WATCHDOG_PID"}  # it will be the main process
         self.replacing = Replacing(self.waiting, plan.command, environment, self._hand_over)
@@ -167,11 +171,24 @@ class Supervisor:
     def _start_worker(self, number: int) -> WorkerProcess:
         plan = self.plan
         options = msgspec.structs.replace(plan.options, processes=plan.options.processes.of_one())
-        orders = Orders(number=number, options=options, sockets=plan.sockets, application=plan.application)
-        return WorkerProcess(plan.program, orders, self.sockets, stdin=subprocess.DEVNULL)
+        place = self._shares.free_place(self._places.values())
+        orders = Orders(
+            number=number,
+            options=options,
+            sockets=plan.sockets,
+            shares=self._shares.descriptor if place else None,
+            place=place,
+            application=plan.application,
+        )
+        worker = WorkerProcess(plan.program, orders, [*plan.sockets, self._shares.descriptor], stdin=subprocess.DEVNULL)
+        self._places[worker.pid] = place
+        return worker
 
     def _reap(self) -> None:
         self.fleet.reap()
+        living = {worker.process.pid for worker in self.fleet.workers}
+        for pid in self._places.keys() - living:
+            self._shares.clear(self._places.pop(pid))
         self.replacing.reap()
 
     def _interrupted(self) -> None:

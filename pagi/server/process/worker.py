@@ -13,16 +13,18 @@ from functools import partial
 from types import FrameType
 
 import anyio
+import msgspec
 from anyio.abc import TaskStatus
 
 from pagi.gateway.types import AnyApp
 from pagi.http.errors import ConfigError
-from pagi.server.options import ServerOptions
-from pagi.server.process.channel import Ask, Beat, Channel, Failed, Order, Ready, Retire, Retiring, Status
+from pagi.server.process.channel import Ask, Beat, Channel, Failed, Order, Orders, Ready, Retire, Retiring, Status
 from pagi.server.process.exit_codes import EXIT_CUT, EXIT_FAILED, EXIT_START
 from pagi.server.process.lifespan import StartupFailed
 from pagi.server.process.run import on_loop
+from pagi.server.process.shares import Shares
 from pagi.server.process.worker_process import TELL_WHERE
+from pagi.server.report import report
 from pagi.server.server import Server
 
 log = logging.getLogger("pagi.server")
@@ -34,20 +36,17 @@ BEATS = 6
 """In the time after which a silent worker is taken for blocked."""
 
 
-def work(
-    app: AnyApp, options: ServerOptions, sockets: list[socket.socket], channel: Channel[Order], when_ready: Callable[[], None] | None = None
-) -> int:
+def work(app: AnyApp, orders: Orders, sockets: list[socket.socket], channel: Channel[Order], when_ready: Callable[[], None]) -> int:
     """Serves on `sockets` until the supervisor, or TERM, says otherwise, and returns the exit code (see `run`)."""
     leave_the_terminal_alone()
     faulthandler.register(TELL_WHERE)
 
     def ready() -> None:
         channel.send(Ready())
-        if when_ready is not None:
-            when_ready()
+        when_ready()
 
     try:
-        return on_loop(app, options, sockets, partial(_obey, channel, options.processes.worker_stall_seconds), ready)
+        return on_loop(app, orders.options, sockets, partial(_obey, channel, orders), ready)
     except (ConfigError, StartupFailed) as error:
         channel.send(Failed(str(error), code=EXIT_START))
         return EXIT_START
@@ -84,12 +83,16 @@ def _nothing(_number: int, _frame: FrameType | None) -> None:
     """See `leave_the_terminal_alone`."""
 
 
-async def _obey(channel: Channel[Order], stall_seconds: float, server: Server, *, task_status: TaskStatus[None]) -> None:
+async def _obey(channel: Channel[Order], orders: Orders, server: Server, *, task_status: TaskStatus[None]) -> None:
     """What goes on beside the server, until cancelled."""
+    if orders.shares is not None:
+        server.share = Shares(orders.shares).at(orders.place)
+        os.close(orders.shares)  # the memory stays; programs that the application starts are not to have it
     server.when_spent = lambda: channel.send(Retiring("as many requests have begun as max_requests allows"))
     async with anyio.create_task_group() as group:
         await group.start(_obey_term, server)
-        group.start_soon(_obey_orders, server, channel)
+        group.start_soon(_obey_orders, server, channel, orders.number)
+        stall_seconds = orders.options.processes.worker_stall_seconds
         if stall_seconds:
             group.start_soon(_beat, channel, min(stall_seconds / BEATS, MOST_BEAT_SECONDS))
         task_status.started()
@@ -102,7 +105,7 @@ async def _obey_term(server: Server, *, task_status: TaskStatus[None]) -> None:
             server.shutdown()
 
 
-async def _obey_orders(server: Server, channel: Channel[Order]) -> None:
+async def _obey_orders(server: Server, channel: Channel[Order], number: int) -> None:
     while True:
         await anyio.wait_readable(channel.end)
         for order in channel.receive():
@@ -110,8 +113,7 @@ async def _obey_orders(server: Server, channel: Channel[Order]) -> None:
                 case Retire():
                     server.shutdown(retire=True)
                 case Ask("status") if server.service is not None:
-                    about = {"pid": os.getpid(), "connections": len(server.service.connections), "requests": server.service.begun}
-                    channel.send(Status("status", about))
+                    channel.send(Status("status", msgspec.to_builtins(report(server.service, number))))
                 case Ask(what):
                     log.error("nothing is known of %r", what)
                 case _:

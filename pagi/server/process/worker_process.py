@@ -22,20 +22,20 @@ class Program(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WorkerProcess:
-    """A process that was just started; the listening sockets are its own as well.
+    """A process that was just started. The descriptors that it is `given` are its own as well.
 
     Raises:
         OSError: the system does not give one.
     """
 
-    def __init__(self, program: Program, orders: Orders, sockets: Sequence[socket.socket], *, stdin: int | None = None) -> None:
+    def __init__(self, program: Program, orders: Orders, given: Sequence[int], *, stdin: int | None = None) -> None:
         ours, theirs = socket.socketpair()
         # A terminal's Ctrl-C reaches us all. The worker leaves it to us, also in the moment before it can say so.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
             self._process = subprocess.Popen(  # noqa: S603 (this very Python)
                 [*program.command, str(theirs.fileno())],
-                pass_fds=[theirs.fileno(), *(opened.fileno() for opened in sockets)],
+                pass_fds=[theirs.fileno(), *given],
                 env=program.environment,
                 stdin=stdin,
             )

@@ -3,12 +3,14 @@
 import errno
 import logging
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 log = logging.getLogger("pagi.server")
 
 PAUSE_SECONDS = 0.1
 """How long nothing is accepted after the system said that it has no room: every attempt before would fail alike."""
+GIVING_WAY_SECONDS = 0.002
+"""How long another worker has for the connection that is rather its own: on a busy machine it has to be given a CPU first."""
 OPENING_SECONDS = 1.0
 """When the server closes, how long connections that were just accepted may take to be ready for their request."""
 OUT_OF_ROOM = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
@@ -20,10 +22,11 @@ class Acceptor:
     It takes one connection each time: with several workers on one socket, whoever took all that wait would leave the others idle.
     """
 
-    __slots__ = ("_is_pausing", "listening")
+    __slots__ = ("_gives_way", "_is_pausing", "listening")
 
-    def __init__(self, listening: socket.socket) -> None:
+    def __init__(self, listening: socket.socket, gives_way: Callable[[], bool] = lambda: False) -> None:
         self.listening = listening
+        self._gives_way = gives_way
         self._is_pausing = False
 
     @property
@@ -35,8 +38,22 @@ class Acceptor:
         """A connection, not blocking and without Nagle's delay; None where another worker was faster or the client has gone.
 
         Raises:
-            OutOfRoom: the system has no descriptor or memory for it: pause. It is logged once, not for each attempt.
+            Pause: the system has no descriptor or memory for it, which is logged once and not for each attempt; or another worker
+                holds fewer connections, and is to have the first chance.
         """
+        if self._gives_way():
+            raise Pause(GIVING_WAY_SECONDS)
+        return self._taken()
+
+    def waiting(self) -> Iterator[socket.socket]:
+        """All that wait now, as far as there is room for them."""
+        try:
+            while (accepted := self._taken()) is not None:
+                yield accepted
+        except Pause:
+            return
+
+    def _taken(self) -> socket.socket | None:
         try:
             accepted, _ = self.listening.accept()
         except (BlockingIOError, ConnectionAbortedError, InterruptedError):
@@ -49,7 +66,7 @@ class Acceptor:
             if not self._is_pausing:
                 self._is_pausing = True
                 log.error("cannot accept: %s; trying again every %g s", error.strerror, PAUSE_SECONDS)
-            raise OutOfRoom from error
+            raise Pause(PAUSE_SECONDS) from error
         if self._is_pausing:
             self._is_pausing = False
             log.info("accepting again")
@@ -58,14 +75,10 @@ class Acceptor:
             accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return accepted
 
-    def waiting(self) -> Iterator[socket.socket]:
-        """All that wait now, as far as there is room for them."""
-        try:
-            while (accepted := self.accept()) is not None:
-                yield accepted
-        except OutOfRoom:
-            return
 
+class Pause(Exception):
+    """Nothing is to be accepted for so many seconds."""
 
-class OutOfRoom(Exception):
-    """The system has no descriptor or memory for another connection."""
+    def __init__(self, seconds: float) -> None:
+        super().__init__(seconds)
+        self.seconds = seconds

@@ -13,7 +13,7 @@ from pagi.server.exchanges.scope import peer_of
 from pagi.server.opening import open_connection
 from pagi.server.runtime import Listener, Timer
 from pagi.server.service import Service
-from pagi.server.transports.accepting import OPENING_SECONDS, PAUSE_SECONDS, Acceptor, OutOfRoom
+from pagi.server.transports.accepting import OPENING_SECONDS, Acceptor, Pause
 from pagi.server.transports.adoption import Adopter
 from pagi.server.transports.parts import has_file
 from pagi.server.transports.past_transport import PastTransport
@@ -274,7 +274,7 @@ class AsyncioTransport:
         high = max(flow.high_water_bytes - 1, 0)
         marks = high, min(flow.low_water_bytes, high)
         for listening in sockets:
-            acceptor = Acceptor(listening)
+            acceptor = Acceptor(listening, service.gives_way)
             self._acceptors[acceptor] = partial(ProtocolLine, service, self._loop, marks, self.runtime)
             self._watch(acceptor)
 
@@ -300,9 +300,9 @@ class AsyncioTransport:
     def _accept(self, acceptor: Acceptor) -> None:
         try:
             accepted = acceptor.accept()
-        except OutOfRoom:
+        except Pause as pause:
             self._loop.remove_reader(acceptor.listening)
-            self._loop.call_later(PAUSE_SECONDS, self._watch, acceptor)
+            self._loop.call_later(pause.seconds, self._watch, acceptor)
             return
         if accepted is not None:
             self._begin(accepted, self._acceptors[acceptor])

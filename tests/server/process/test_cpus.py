@@ -54,7 +54,10 @@ QUOTAS: list[tuple[str, Files, int]] = [
 
 @pytest.mark.parametrize(("files", "count"), [pytest.param(files, count, id=name) for name, files, count in QUOTAS])
 def test_the_least_of_affinity_and_quotas_counts(files: Files, count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)), raising=False)
+    def eight(_process: int) -> set[int]:
+        return set(range(8))
+
+    monkeypatch.setattr(os, "sched_getaffinity", eight, raising=False)
     for name, text in files.items():
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
