@@ -37,7 +37,7 @@ drill: .venv/ready packages ## Load and fault runs with their whole numbers (CI 
 
 docs: .venv/ready ## Write the generated parts of docs/ anew.
 	@$(BIN)/python -m pagi.cli.reference docs/*.md
-	@$(BIN)/python -m tests.claims.page docs/claims.md
+	@$(BIN)/python -m tests.claims.page docs
 
 clean: ## Remove the virtual environment, caches and builds.
 	@rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis dist

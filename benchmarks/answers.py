@@ -6,9 +6,11 @@ import socket
 import msgspec
 
 from benchmarks.apps.orders import ORDER_BYTES
-from benchmarks.apps.payloads import CHUNK, CHUNKS, EVENT_BYTES, HELLO_EVENT, MESSAGE_BYTES, MIB, PLAINTEXT
+from benchmarks.apps.payloads import CHUNK, CHUNKS, EVENT_BYTES, HELLO_EVENT, LARGE_FILE_MIB, MESSAGE_BYTES, MIB, PLAINTEXT
 from benchmarks.clients.frames import ACCEPT, BINARY, TEXT, client_frame, handshake, server_frame
+from benchmarks.clients.http2 import ask_http2, open_line
 from benchmarks.failure import WrongAnswer
+from benchmarks.service import Service
 
 ANSWER_SECONDS = 10.0
 
@@ -40,19 +42,24 @@ UPLOAD_ANSWER = Answer("POST", "/upload", "text/plain", b"%d" % MIB, sent=b"x" *
 FILE_ANSWER = Answer("GET", "/file", "application/octet-stream", FILE_BYTES)
 
 
+def large_file_part(number: int) -> bytes:
+    """One MiB of the large file: each begins with its number, so that none can stand for another."""
+    return number.to_bytes(8, "big") + FILE_BYTES[8:]
+
+
 def demand(right: bool, said: str) -> None:
     """Raises WrongAnswer with `said` unless `right`."""
     if not right:
         raise WrongAnswer(said)
 
 
-def check_http(port: int, answer: Answer, headers: dict[str, str] | None = None) -> None:
+def check_http(service: Service, answer: Answer, headers: dict[str, str] | None = None) -> None:
     """Asks twice on one connection: the answer must be right, and leave the connection usable.
 
     Raises:
         WrongAnswer: status, media type, framing or body differ from `answer`.
     """
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=ANSWER_SECONDS)
+    connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=ANSWER_SECONDS)
     try:
         for _ in range(2):
             connection.request(answer.method, answer.path, answer.sent, headers or {})
@@ -72,6 +79,46 @@ def check_http(port: int, answer: Answer, headers: dict[str, str] | None = None)
         connection.close()
 
 
+def check_http2(service: Service, answer: Answer) -> None:
+    """Asks twice on one connection of HTTP/2, under TLS if that is how it is served.
+
+    Raises:
+        WrongAnswer: status, media type, length or body differ from `answer`.
+    """
+    try:
+        with open_line(service, ANSWER_SECONDS) as line:
+            for reply in ask_http2(line, service, answer.path, times=2):
+                status, media_type = reply.headers.get(":status"), reply.headers.get("content-type", "")
+                demand(status == "200", f"{answer.path} was answered with {status}: {reply.body[:200]!r}")
+                demand(media_type.startswith(answer.content_type), f"{answer.path} came as {media_type!r}, not {answer.content_type!r}")
+                demand(reply.body == answer.body, f"{answer.path} came with {reply.body[:80]!r}, not {answer.body[:80]!r}")
+                length = reply.headers.get("content-length")
+                demand(length in (None, str(len(answer.body))), f"{answer.path} has {len(answer.body)} bytes and claims {length}")
+    except OSError as error:
+        raise WrongAnswer(f"{answer.path} was not answered: {error!r}") from error
+
+
+def check_large_file(service: Service, path: str) -> None:
+    """Reads the large file once, part by part.
+
+    Raises:
+        WrongAnswer: status, length or any byte of it is wrong.
+    """
+    connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=ANSWER_SECONDS)
+    try:
+        connection.request("GET", path)
+        reply = connection.getresponse()
+        demand(reply.status == 200, f"{path} was answered with {reply.status}")
+        length = reply.getheader("content-length")
+        demand(length == str(LARGE_FILE_MIB * MIB), f"{path} came with content-length {length}, not {LARGE_FILE_MIB * MIB}")
+        for number in range(LARGE_FILE_MIB):
+            demand(reply.read(MIB) == large_file_part(number), f"{path} differs within MiB {number}")
+    except (OSError, http.client.HTTPException) as error:
+        raise WrongAnswer(f"{path} was not sent: {error!r}") from error
+    finally:
+        connection.close()
+
+
 def receive_exactly(line: socket.socket, size: int) -> bytes:
     """The next `size` bytes, fewer at the end of input."""
     seen = bytearray()
@@ -80,15 +127,15 @@ def receive_exactly(line: socket.socket, size: int) -> bytes:
     return bytes(seen)
 
 
-def check_echo(port: int, path: str, payload: bytes, opcode: int) -> None:
+def check_echo(service: Service, path: str, payload: bytes, opcode: int) -> None:
     """Opens a WebSocket and sends two messages, which must come back byte by byte.
 
     Raises:
         WrongAnswer: the handshake was refused, or an echo differed.
     """
     try:
-        with socket.create_connection(("127.0.0.1", port), timeout=ANSWER_SECONDS) as line:
-            line.sendall(handshake(port, path))
+        with socket.create_connection(("127.0.0.1", service.port), timeout=ANSWER_SECONDS) as line:
+            line.sendall(handshake(service.port, path))
             head = b""
             while b"\r\n\r\n" not in head and (data := line.recv(1)):  # one by one: what follows the head is not ours to eat
                 head += data
@@ -102,13 +149,13 @@ def check_echo(port: int, path: str, payload: bytes, opcode: int) -> None:
         raise WrongAnswer(f"{path} did not echo: {error!r}") from error
 
 
-def check_burst(port: int, path: str) -> None:
+def check_burst(service: Service, path: str) -> None:
     """Subscribes, triggers one burst, and compares every event of it.
 
     Raises:
         WrongAnswer: the stream did not open, or the burst differed.
     """
-    stream = http.client.HTTPConnection("127.0.0.1", port, timeout=ANSWER_SECONDS)
+    stream = http.client.HTTPConnection("127.0.0.1", service.port, timeout=ANSWER_SECONDS)
     try:
         stream.request("GET", path, headers={"Accept": "text/event-stream"})
         reply = stream.getresponse()
@@ -119,7 +166,7 @@ def check_burst(port: int, path: str) -> None:
             greeting += data
         # A server may add `retry` to its first event; the burst after it is compared byte by byte.
         demand(b"data: %s\n" % HELLO_EVENT.encode() in greeting, f"{path} began with {greeting!r}, which lacks {HELLO_EVENT!r}")
-        check_http(port, Answer("POST", "/burst", "text/plain", PLAINTEXT.encode()))
+        check_http(service, Answer("POST", "/burst", "text/plain", PLAINTEXT.encode()))
         burst = b"".join(EVENT_BYTES) * 2  # check_http asks twice
         seen = reply.read(len(burst))
         demand(seen == burst, f"{path} burst with {len(seen)} bytes {seen[:80]!r}, not {len(burst)} bytes {burst[:80]!r}")
@@ -129,11 +176,11 @@ def check_burst(port: int, path: str) -> None:
         stream.close()
 
 
-def check_text_echo(port: int) -> None:
+def check_text_echo(service: Service) -> None:
     """The WebSocket of 100 B text messages."""
-    check_echo(port, "/echo_text", TEXT_MESSAGE, TEXT)
+    check_echo(service, "/echo_text", TEXT_MESSAGE, TEXT)
 
 
-def check_binary_echo(port: int) -> None:
+def check_binary_echo(service: Service) -> None:
     """The WebSocket of 64 KiB binary messages."""
-    check_echo(port, "/echo_bytes", BINARY_MESSAGE, BINARY)
+    check_echo(service, "/echo_bytes", BINARY_MESSAGE, BINARY)

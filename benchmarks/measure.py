@@ -17,11 +17,17 @@ class Sample(msgspec.Struct, frozen=True):
     cpu_seconds: float
     wall_seconds: float
     p99_seconds: float
+    supervisor_seconds: float = 0.0
+    """What of `cpu_seconds` the first process took, where others serve."""
 
     @property
     def cpu_microseconds(self) -> float:
         """CPU time of the server's processes for one request."""
         return 1e6 * self.cpu_seconds / self.count
+
+    @property
+    def supervisor_microseconds(self) -> float:
+        return 1e6 * self.supervisor_seconds / self.count
 
     @property
     def rate(self) -> float:
@@ -74,21 +80,34 @@ def resident_bytes(pids: Iterable[int]) -> int:
 
 
 class Meter:
-    """A stop watch for CPU and wall time of some processes. Start it when the load runs, stop it before the load ends."""
+    """A stop watch for CPU and wall time of some processes, the first of them watched by itself too if it has others serve.
 
-    def __init__(self, pids: list[int]) -> None:
+    Start it when the load runs, stop it before the load ends.
+    """
+
+    def __init__(self, leader: int, pids: list[int]) -> None:
         self.pids = pids
+        self.supervisor = [leader] if len(pids) > 1 else []
         self.cpu = 0.0
+        self.supervisor_cpu = 0.0
         self.wall = 0.0
 
     def start(self) -> None:
         self.cpu = cpu_seconds(self.pids)
+        self.supervisor_cpu = cpu_seconds(self.supervisor)
         self.wall = time.perf_counter()
 
     def stop(self) -> None:
         self.cpu = cpu_seconds(self.pids) - self.cpu
+        self.supervisor_cpu = cpu_seconds(self.supervisor) - self.supervisor_cpu
         self.wall = time.perf_counter() - self.wall
 
-    def sample(self, count: int, p99_seconds: float) -> Sample:
-        """What was measured between start and stop, for `count` requests answered meanwhile."""
-        return Sample(count=count, cpu_seconds=self.cpu, wall_seconds=self.wall, p99_seconds=p99_seconds)
+    def sample(self, count: int, p99_seconds: float, *, wall_seconds: float | None = None) -> Sample:
+        """What was measured between start and stop, for `count` requests answered meanwhile; by the client's clock if that is given."""
+        return Sample(
+            count=count,
+            cpu_seconds=self.cpu,
+            wall_seconds=self.wall if wall_seconds is None else wall_seconds,
+            p99_seconds=p99_seconds,
+            supervisor_seconds=self.supervisor_cpu,
+        )

@@ -3,7 +3,7 @@
 import os
 import sys
 
-from benchmarks.contestants import BASELINE, CONTESTANTS, OURS, REFERENCE
+from benchmarks.contestants import BASELINE, CONTESTANTS, OURS, WORKERS_WORK
 from benchmarks.pinning import Cores
 from benchmarks.results import IdleResult, LoadResult, Machine
 from benchmarks.workloads import BASELINE_FACTOR, BESIDE_FACTOR, PROCESS_CEILING_MIB, Idle, Load
@@ -61,29 +61,37 @@ class Paper:
         for name, cell in result.cells.items():
             if cell.failure is not None:
                 self.line(f"  {CONTESTANTS[name].title:<26}{self.paint('failed: ' + cell.failure.splitlines()[0], BAD)}")
+        if load.name == WORKERS_WORK:
+            self.supervisors(result)
         self.lead(load, result)
         self.beside(load, result)
         self.baseline(load, result)
 
     def target(self, load: Load, result: LoadResult, name: str) -> str:
         wanted, ratio = load.targets.get(name), result.ratio(name)
-        if name == REFERENCE:
+        if name == result.reference:
             return "  the reference"
         if wanted is None or ratio is None:
             return ""
-        verdict = self.judge(ratio >= wanted, f"{load.name}: {CONTESTANTS[name].title} {ratio:.2f}x of {wanted:g}x")
-        return f"  target {wanted:g}: {verdict}"
+        verdict = self.judge(ratio >= wanted, f"{load.name}: {CONTESTANTS[name].title} {ratio:.2f}x of {wanted:.3g}x")
+        return f"  target {wanted:.3g}: {verdict}"
 
     def lead(self, load: Load, result: LoadResult) -> None:
         """Whether ours is ahead of every peer."""
         peers = {name: cell.cpu_microseconds for name, cell in result.cells.items() if cell.counts and not CONTESTANTS[name].is_ours}
         ours = result.cells.get(OURS)
-        if ours is None or not ours.counts or not peers:
+        if not load.is_race or ours is None or not ours.counts or not peers:
             return
         best = min(peers, key=lambda name: peers[name])
         factor = peers[best] / ours.cpu_microseconds
         verdict = self.judge(factor > 1, f"{load.name}: {factor:.2f}x ahead of the best peer, {CONTESTANTS[best].title}")
         self.line(f"  ahead of every peer: {verdict} ({factor:.2f}x {CONTESTANTS[best].title})")
+
+    def supervisors(self, result: LoadResult) -> None:
+        """What of each cost the process took that watches the workers."""
+        for name, cell in result.cells.items():
+            if cell.counts and cell.supervisor_microseconds:
+                self.line(f"  {CONTESTANTS[name].title:<26}{cell.supervisor_microseconds:>15.3f} of it by the supervisor")
 
     def beside(self, load: Load, result: LoadResult) -> None:
         """Whether ours is hardly dearer than another workload of the same process."""
@@ -112,8 +120,9 @@ class Paper:
             row = f"  {CONTESTANTS[name].title:<26}{each:>15.1f}{process:>13.1f}"
             ceiling = idle.ceilings.get(name)
             if ceiling is not None:
-                row += f"  at most {ceiling:g}: {self.judge(each <= ceiling, f'{idle.name}: {each:.1f} KiB of {ceiling:g}')}"
-                if with_process:
+                text = f"{idle.name}: {CONTESTANTS[name].title} {each:.1f} KiB of {ceiling:g}"
+                row += f"  at most {ceiling:g}: {self.judge(each <= ceiling, text)}"
+                if with_process and name == OURS:
                     verdict = self.judge(process <= PROCESS_CEILING_MIB, f"process: {process:.1f} MiB of {PROCESS_CEILING_MIB:g}")
                     row += f"; process at most {PROCESS_CEILING_MIB:g}: {verdict}"
             self.line(row)

@@ -4,7 +4,6 @@ from statistics import median
 
 import msgspec
 
-from benchmarks.contestants import REFERENCE
 from benchmarks.measure import Footprint, Sample
 
 
@@ -19,6 +18,10 @@ class LoadCell(msgspec.Struct):
     @property
     def cpu_microseconds(self) -> float:
         return median(sample.cpu_microseconds for sample in self.samples)
+
+    @property
+    def supervisor_microseconds(self) -> float:
+        return median(sample.supervisor_microseconds for sample in self.samples)
 
     @property
     def rate(self) -> float:
@@ -54,11 +57,12 @@ class LoadResult(msgspec.Struct):
     """One workload, all contestants."""
 
     workload: str
+    reference: str
     cells: dict[str, LoadCell]
 
     def ratio(self, name: str) -> float | None:
         """Cost of the reference over that of `name`: above 1 is cheaper than the reference. None where either failed or was not asked."""
-        reference, cell = self.cells.get(REFERENCE), self.cells.get(name)
+        reference, cell = self.cells.get(self.reference), self.cells.get(name)
         if reference is None or cell is None or not reference.counts or not cell.counts:
             return None
         return reference.cpu_microseconds / cell.cpu_microseconds

@@ -13,21 +13,28 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import msgspec
 
+from benchmarks.clients.h2load import h2load_path
+from benchmarks.clients.idlers import WARM_CONNECTIONS
 from benchmarks.clients.wrk import wrk_path
-from benchmarks.contestants import BASELINE, CONTESTANTS, ON_REQUEST, REFERENCE
+from benchmarks.contestants import BASELINE, CONTESTANTS, REFERENCE
+from benchmarks.descriptors import raise_descriptor_limit
 from benchmarks.failure import BenchmarkError
 from benchmarks.pinning import Cores, choose_cores
+from benchmarks.props import run_props
 from benchmarks.report import Paper
 from benchmarks.results import Machine, Run
 from benchmarks.server_process import ROOT
-from benchmarks.session import Session, served_file_environment
+from benchmarks.session import Session
 from benchmarks.workloads import GROUPS, IDLES, LOADS
 
 PACKAGES = (
     *("pagi-web", "uvloop", "uvicorn", "httptools", "h11", "hypercorn", "granian", "websockets", "trio", "msgspec"),
-    *("starlette", "fastapi", "pydantic", "litestar", "blacksheep"),
+    *("zttp", "sse-starlette", "starlette", "fastapi", "pydantic", "litestar", "blacksheep"),
 )
-QUICK_CONTESTANTS = ("pagi", "pagi-asyncio", "pagi-trio", REFERENCE, "hypercorn", "granian-rsgi", "starlette", "blacksheep-granian")
+QUICK_CONTESTANTS = (
+    *("pagi", "pagi-asyncio", "pagi-trio", "pagi-bare", "pagi-2-workers", "pagi-4-workers", REFERENCE, "uvicorn-zttp", "hypercorn"),
+    *("granian-rsgi", "starlette", "sse-starlette", "blacksheep-granian"),
+)
 BASELINE_APP = Path("benchmarks/apps/pagi_app.py")
 
 
@@ -43,21 +50,20 @@ def parse_arguments() -> argparse.Namespace:
         nargs="+",
         metavar="NAME",
         choices=list(CONTESTANTS),
-        help=f"of {', '.join(CONTESTANTS)}; without {', '.join(ON_REQUEST)} unless named",
+        help=f"of {', '.join(CONTESTANTS)}",
     )
     parser.add_argument("--baseline", type=Path, metavar="DIR", help="another checkout of pagi, to run beside this one on uvloop")
     parser.add_argument("--rounds", type=int, help="turns of each contestant in each workload (3; quick: 1)")
     parser.add_argument("--seconds", type=int, help="length of a turn, whole seconds (2; quick: 1)")
     parser.add_argument("--connections", type=int, help="idle connections to weigh (1000; quick: 300)")
-    parser.add_argument("--quick", action="store_true", help="under four minutes: one short round, without the peers that are never close")
+    parser.add_argument("--quick", action="store_true", help="a few minutes: one short round, without the peers that are never close")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every round there")
     chosen = parser.parse_args()
     chosen.rounds = chosen.rounds or (1 if chosen.quick else 3)
     chosen.seconds = chosen.seconds or (1 if chosen.quick else 2)
     chosen.connections = chosen.connections or (300 if chosen.quick else 1000)
-    chosen.contestants = chosen.contestants or (
-        QUICK_CONTESTANTS if chosen.quick else [name for name in CONTESTANTS if name not in ON_REQUEST]
-    )
+    chosen.asked = chosen.contestants is not None
+    chosen.contestants = chosen.contestants or (QUICK_CONTESTANTS if chosen.quick else [name for name in CONTESTANTS if name != BASELINE])
     wanted = {name for word in chosen.only or workloads for name in GROUPS.get(word, (word,))}
     chosen.only = [name for name in workloads if name in wanted]
     if chosen.baseline is not None:
@@ -124,19 +130,32 @@ def run_benchmarks(chosen: argparse.Namespace) -> Run:
     if chosen.baseline is not None:
         require_baseline(chosen.baseline)
     wrk_path()
+    if any(LOADS[name].http2 for name in chosen.only if name in LOADS):
+        h2load_path()
+    raise_descriptor_limit(
+        max([chosen.connections, *(IDLES[name].connections or 0 for name in chosen.only if name in IDLES)]) + WARM_CONNECTIONS
+    )
     cores = choose_cores()
     paper = Paper()
     run = Run(machine=describe_machine(cores), rounds=chosen.rounds, seconds=chosen.seconds)
     paper.machine(run.machine, cores)
-    with served_file_environment() as environment:
+    with run_props() as props:
         contestants = [CONTESTANTS[name] for name in CONTESTANTS if name in names]
-        session = Session(contestants, cores, environment, rounds=chosen.rounds, seconds=chosen.seconds, baseline=chosen.baseline or ROOT)
+        session = Session(
+            contestants,
+            cores,
+            props,
+            asked=chosen.asked,
+            rounds=chosen.rounds,
+            seconds=chosen.seconds,
+            baseline=chosen.baseline or ROOT,
+        )
         for name in chosen.only:
             if name in LOADS:
                 run.loads.append(session.measure_load(LOADS[name]))
                 paper.load(LOADS[name], run.loads[-1])
             else:
-                run.idles.append(session.measure_idle(IDLES[name], chosen.connections))
+                run.idles.append(session.measure_idle(IDLES[name], IDLES[name].connections or chosen.connections))
                 paper.idle(IDLES[name], run.idles[-1], with_process=len(run.idles) == 1)
     paper.summary()
     return run

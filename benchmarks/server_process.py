@@ -11,14 +11,21 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO
 
+import msgspec
+
 from benchmarks.contestants import Contestant, interpreter_command
 from benchmarks.failure import ServerFailed
-from benchmarks.measure import Meter, resident_bytes, session_members
+from benchmarks.measure import Meter, cpu_seconds, resident_bytes, session_members
 from benchmarks.pinning import on_core
+from benchmarks.service import Service
 
 ROOT = Path(__file__).resolve().parent.parent
 START_SECONDS = 30.0
 STOP_SECONDS = 1.0
+LOOK_SECONDS = 0.1
+RESTING_SHARE = 0.02
+"""Of its time; with less than that to do, a server has started."""
+
 OUTPUT_CHARACTERS = 2000
 
 
@@ -37,16 +44,15 @@ def clean_environment() -> dict[str, str]:
 
 
 class ServerProcess:
-    """One contestant serving one application. A context manager: entered it listens, left it has ended."""
+    """One contestant serving one application. A context manager: entered it listens, left it has ended. Its port is chosen anew."""
 
-    def __init__(self, contestant: Contestant, app: str, *, core: int, environment: dict[str, str], folder: Path = ROOT) -> None:
+    def __init__(self, contestant: Contestant, service: Service, *, core: int, environment: dict[str, str], folder: Path = ROOT) -> None:
         self.contestant = contestant
-        self.app = app
+        self.service = service
         self.core = core
         self.environment = environment
         self.folder = folder
         """The checkout whose code it runs."""
-        self.port = 0
         self.said = "(nothing)"
         self.output: IO[bytes]
         self.process: subprocess.Popen[bytes]
@@ -63,13 +69,17 @@ class ServerProcess:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.stop()
 
+    @property
+    def port(self) -> int:
+        return self.service.port
+
     def start(self) -> None:
         """Starts the process. It may not listen yet."""
-        self.port = free_port()
+        self.service = msgspec.structs.replace(self.service, port=free_port())
         self.output = tempfile.TemporaryFile()  # noqa: SIM115 - closed by stop
         with on_core(self.core):
             self.process = subprocess.Popen(
-                interpreter_command(self.contestant, self.app, self.port),
+                interpreter_command(self.contestant, self.service),
                 cwd=self.folder,
                 env=clean_environment() | self.environment | {"PYTHONPATH": str(self.folder)},
                 stdin=subprocess.DEVNULL,
@@ -93,6 +103,22 @@ class ServerProcess:
             time.sleep(0.02)
         raise ServerFailed(self.contestant.name, f"did not listen within {START_SECONDS:g} s", self.last_output())
 
+    def wait_until_resting(self) -> None:
+        """Returns once its processes do next to nothing: one that listens may still be starting its workers.
+
+        Raises:
+            ServerFailed: they were still busy after `START_SECONDS`.
+        """
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            members = session_members(self.process.pid)
+            with suppress(OSError):  # one of them ended meanwhile
+                before = cpu_seconds(members)
+                time.sleep(LOOK_SECONDS)
+                if members == session_members(self.process.pid) and cpu_seconds(members) - before < RESTING_SHARE * LOOK_SECONDS:
+                    return
+        raise ServerFailed(self.contestant.name, f"was busy without being asked for {START_SECONDS:g} s", self.last_output())
+
     def last_output(self) -> str:
         """The end of what the process has printed; after `stop`, of all that it ever printed."""
         if not self.output.closed:
@@ -106,7 +132,7 @@ class ServerProcess:
             raise ServerFailed(self.contestant.name, f"ended with status {status} under load", self.last_output())
 
     def meter(self) -> Meter:
-        return Meter(session_members(self.process.pid))
+        return Meter(self.process.pid, session_members(self.process.pid))
 
     def resident_bytes(self) -> int:
         return resident_bytes(session_members(self.process.pid))

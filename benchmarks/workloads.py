@@ -9,15 +9,18 @@ import uvloop
 from benchmarks import answers
 from benchmarks.answers import BINARY_MESSAGE, TEXT_MESSAGE, Answer, check_http
 from benchmarks.apps.orders import ORDER_BYTES
-from benchmarks.apps.payloads import EVENT_BYTES, HELLO_EVENT, MIB, PLAINTEXT
+from benchmarks.apps.payloads import EVENT_BYTES, HELLO_EVENT, LARGE_FILE_MIB, MIB, PLAINTEXT
+from benchmarks.clients.downloads import CONNECTIONS, run_downloads
 from benchmarks.clients.echo import run_echo
 from benchmarks.clients.frames import BINARY, TEXT, client_frame, deflated_frame, handshake, server_frame
+from benchmarks.clients.h2load import CLIENTS, STREAMS, WARM_REQUESTS, requests_within, run_h2load
 from benchmarks.clients.idlers import Step
 from benchmarks.clients.subscribers import run_bursts, subscription
 from benchmarks.clients.wrk import run_wrk
-from benchmarks.contestants import FRAMEWORK_WORK
+from benchmarks.contestants import CROWD_WORK, FRAMEWORK_WORK, HTTP2_WORK, HYPERCORN, LARGE_FILE_WORK, OURS, REFERENCE, WORKERS_WORK
 from benchmarks.measure import Sample
 from benchmarks.server_process import ServerProcess
+from benchmarks.service import Service
 
 SUBSCRIBERS = 500
 
@@ -26,6 +29,11 @@ BESIDE_FACTOR = 1.15
 
 BASELINE_FACTOR = 1.05
 """How much dearer than another checkout ours may have become, on any workload."""
+
+WORKERS_FACTOR = 1.10
+"""How much dearer a request may be with several workers on one core than with one."""
+
+CROWD = 10_000
 
 COOKIE = {"Cookie": "theme=dark; locale=en; session=eyJ1c2VyIjo0MiwiY3NyZiI6ImZhNWM5ZTEyIn0.aHR0cDov.Qm9hcmQ"}
 BROWSER = {  # with Host, which the client adds, and Cookie: twelve
@@ -49,11 +57,17 @@ class Load(msgspec.Struct, frozen=True):
     title: str
     unit: str
     app: str
-    check: Callable[[int], None]
+    check: Callable[[Service], None]
     run: Callable[[ServerProcess, int], Sample]
     targets: Mapping[str, float]
     beside: "Load | None" = None
     """A workload that ours is asked for too, of the same process, and than which this one may be dearer by `BESIDE_FACTOR`."""
+    reference: str = REFERENCE
+    """The contestant whose cost is divided by that of each other."""
+    is_race: bool = True
+    """Whether ours has to be ahead of every peer."""
+    http2: bool = False
+    tls: bool = False
 
 
 class Idle(msgspec.Struct, frozen=True):
@@ -64,6 +78,8 @@ class Idle(msgspec.Struct, frozen=True):
     app: str
     steps: Callable[[int], tuple[Step, ...]]
     ceilings: Mapping[str, float]
+    connections: int | None = None
+    """How many; None: as many as the run was told."""
 
 
 def by_wrk(
@@ -82,12 +98,23 @@ def by_wrk(
     result = run_wrk(url, seconds=seconds, connections=connections, headers=headers or {}, script=script)
     meter.stop()
     # wrk's own clock for the rate: ours includes its start.
-    return Sample(
-        count=result.requests,
-        cpu_seconds=meter.cpu,
-        wall_seconds=result.microseconds / 1e6,
-        p99_seconds=result.p99_microseconds / 1e6,
-    )
+    return meter.sample(result.requests, result.p99_microseconds / 1e6, wall_seconds=result.microseconds / 1e6)
+
+
+def by_h2load(server: ServerProcess, seconds: int, *, path: str) -> Sample:
+    """One round of h2load: a few requests to warm up, which tell how many fill the time, then those, each of them counted."""
+    url = server.service.url(path)
+    warm = run_h2load(url, requests=WARM_REQUESTS, seconds=seconds)
+    meter = server.meter()
+    meter.start()
+    result = run_h2load(url, requests=requests_within(seconds, warm.rate), seconds=seconds)
+    meter.stop()
+    return meter.sample(result.requests, result.p99_seconds, wall_seconds=result.requests / result.rate)
+
+
+def by_downloads(server: ServerProcess, seconds: int, *, path: str, size: int) -> Sample:
+    """One round of whole downloads."""
+    return run_downloads(server.port, path, size=size, seconds=seconds, meter=server.meter())
 
 
 def by_echo(server: ServerProcess, seconds: int, *, path: str, payload: bytes, opcode: int, connections: int) -> Sample:
@@ -124,6 +151,23 @@ def http_load(
     return Load(name, f"{title}, {connections} connections", "request", app, checked, run, targets, beside)
 
 
+def h2_load(name: str, title: str, answer: Answer, target: float, *, tls: bool) -> Load:
+    """A workload of h2load's."""
+    return Load(
+        name,
+        f"{title}, {CLIENTS} connections of {STREAMS} streams",
+        "request",
+        answer.path.removeprefix("/"),
+        partial(answers.check_http2, answer=answer),
+        partial(by_h2load, path=answer.path),
+        {"pagi": target, "pagi-bare": target},
+        reference=HYPERCORN,
+        is_race=False,
+        http2=True,
+        tls=tls,
+    )
+
+
 SMALL = {"pagi": 1.9, "pagi-asyncio": 1.7, "pagi-trio": 1.0}
 
 PLAIN_JSON = http_load("json", "27 bytes of JSON", answers.JSON_ANSWER, SMALL, connections=64)
@@ -154,7 +198,27 @@ LOADS: Mapping[str, Load] = {
             connections=8,
             script=("upload", str(MIB)),
         ),
-        http_load("file", "1 MiB from a file", answers.FILE_ANSWER, {"pagi": 0.95}, connections=8),
+        http_load("file", "1 MiB from a file", answers.FILE_ANSWER, {"pagi": 1.4, "pagi-asyncio": 1.7}, connections=8),
+        Load(
+            LARGE_FILE_WORK,
+            f"{LARGE_FILE_MIB} MiB from a file, {CONNECTIONS} connections",
+            "request",
+            "file_large",
+            partial(answers.check_large_file, path="/file_large"),
+            partial(by_downloads, path="/file_large", size=LARGE_FILE_MIB * MIB),
+            {"pagi": 2.0, "pagi-asyncio": 2.0},
+            is_race=False,
+        ),
+        h2_load("h2-json", "27 bytes of JSON over HTTP/2 (h2c)", answers.JSON_ANSWER, 4.5, tls=False),
+        h2_load("h2-json-tls", "27 bytes of JSON over HTTP/2 under TLS", answers.JSON_ANSWER, 4.0, tls=True),
+        msgspec.structs.replace(
+            PLAIN_JSON,
+            name=WORKERS_WORK,
+            title=f"{PLAIN_JSON.title}, by several workers on the one core",
+            targets={"pagi-2-workers": 1 / WORKERS_FACTOR, "pagi-4-workers": 1 / WORKERS_FACTOR},
+            reference=OURS,
+            is_race=False,
+        ),
         Load(
             "echo-100",
             "WebSocket echo of 100 B, 64 connections",
@@ -225,6 +289,14 @@ IDLES: Mapping[str, Idle] = {
     for idle in (
         Idle("idle-keep-alive", "an idle keep-alive connection", "plaintext", keep_alive_steps, {"pagi": 5.0}),
         Idle("idle-sse", "an idle event stream", "events", stream_steps, {"pagi": 10.0}),
+        Idle(
+            CROWD_WORK,
+            f"an idle event stream among {CROWD}",
+            "events",
+            stream_steps,
+            {"pagi": 10.0, "pagi-asyncio": 10.0, "pagi-bare": 10.0},
+            connections=CROWD,
+        ),
         Idle("idle-websocket", "an idle WebSocket", "echo_text", websocket_steps, {"pagi": 10.0}),
         Idle("idle-deflate", "an idle WebSocket with deflate", "echo_text", deflate_steps, {"pagi": 12.0}),
     )
@@ -234,6 +306,8 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
     "servers": tuple(name for name in LOADS if name not in FRAMEWORK_WORK),
     "frameworks": ("json", *FRAMEWORK_WORK),
     "memory": tuple(IDLES),
+    "http2": HTTP2_WORK,
+    "files": ("file", LARGE_FILE_WORK),
 }
 """Names that stand for several workloads."""
 

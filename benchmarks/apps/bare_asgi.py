@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
+from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.parse import parse_qsl
 
@@ -9,7 +10,20 @@ import msgspec
 
 from benchmarks.apps.greetings import Card, Greeting, Phrasebook
 from benchmarks.apps.orders import Order
-from benchmarks.apps.payloads import AREAS, CHUNK, CHUNKS, EVENT_BYTES, HELLO_EVENT, LAYERS, MESSAGE, MIB, PLAINTEXT, served_file
+from benchmarks.apps.payloads import (
+    AREAS,
+    CHUNK,
+    CHUNKS,
+    EVENT_BYTES,
+    HELLO_EVENT,
+    LARGE_FILE_MIB,
+    LAYERS,
+    MESSAGE,
+    MIB,
+    PLAINTEXT,
+    large_file,
+    served_file,
+)
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -21,7 +35,7 @@ PLAIN_TYPE = (b"content-type", b"text/plain; charset=utf-8")
 PLAIN_HEADERS = [PLAIN_TYPE, (b"content-length", b"%d" % len(PLAIN_BODY))]
 JSON_TYPE = (b"content-type", b"application/json")
 EVENTS_HEADERS = [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-cache")]
-FILE_HEADERS = [(b"content-type", b"application/octet-stream"), (b"content-length", b"%d" % MIB)]
+FILE_TYPE = (b"content-type", b"application/octet-stream")
 FILE_PART = 64 * 1024
 
 encode = msgspec.json.Encoder().encode
@@ -79,9 +93,8 @@ async def upload(scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
-async def file(scope: Scope, receive: Receive, send: Send) -> None:
-    path = served_file()
-    await send({"type": "http.response.start", "status": 200, "headers": FILE_HEADERS})
+async def send_file(path: Path, size: int, scope: Scope, send: Send) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": [FILE_TYPE, (b"content-length", b"%d" % size)]})
     if "http.response.pathsend" in (scope.get("extensions") or {}):
         await send({"type": "http.response.pathsend", "path": str(path)})
         return
@@ -90,6 +103,14 @@ async def file(scope: Scope, receive: Receive, send: Send) -> None:
         while part := opened.read(FILE_PART):
             await send({"type": "http.response.body", "body": part, "more_body": True})
     await send({"type": "http.response.body", "body": b""})
+
+
+async def file(scope: Scope, receive: Receive, send: Send) -> None:
+    await send_file(served_file(), MIB, scope, send)
+
+
+async def file_large(scope: Scope, receive: Receive, send: Send) -> None:
+    await send_file(large_file(), LARGE_FILE_MIB * MIB, scope, send)
 
 
 async def echo_text(scope: Scope, receive: Receive, send: Send) -> None:

@@ -6,7 +6,18 @@ from typing import Any, Protocol, TypeAlias
 import msgspec
 
 from benchmarks.apps.bare_asgi import Starter
-from benchmarks.apps.payloads import CHUNK, CHUNKS, EVENT_BYTES, HELLO_EVENT, MESSAGE, MIB, PLAINTEXT, served_file
+from benchmarks.apps.payloads import (
+    CHUNK,
+    CHUNKS,
+    EVENT_BYTES,
+    HELLO_EVENT,
+    LARGE_FILE_MIB,
+    MESSAGE,
+    MIB,
+    PLAINTEXT,
+    large_file,
+    served_file,
+)
 
 Headers: TypeAlias = list[tuple[str, str]]
 
@@ -14,6 +25,7 @@ PLAIN_HEADERS = [("content-type", "text/plain; charset=utf-8")]
 JSON_HEADERS = [("content-type", "application/json")]
 EVENTS_HEADERS = [("content-type", "text/event-stream"), ("cache-control", "no-cache")]
 FILE_HEADERS = [("content-type", "application/octet-stream"), ("content-length", str(MIB))]
+LARGE_FILE_HEADERS = [("content-type", "application/octet-stream"), ("content-length", str(LARGE_FILE_MIB * MIB))]
 CLOSED = 0  # WebsocketMessageType.close
 
 encode = msgspec.json.Encoder().encode
@@ -77,6 +89,10 @@ async def upload(scope: Scope, protocol: HTTPProtocol) -> None:
 
 async def file(scope: Scope, protocol: HTTPProtocol) -> None:
     protocol.response_file(200, FILE_HEADERS, str(served_file()))
+
+
+async def file_large(scope: Scope, protocol: HTTPProtocol) -> None:
+    protocol.response_file(200, LARGE_FILE_HEADERS, str(large_file()))
 
 
 async def echo_text(scope: Scope, protocol: WebSocketProtocol) -> None:

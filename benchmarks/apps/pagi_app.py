@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import anyio
 
-from benchmarks.apps.payloads import CHUNK, CHUNKS, EVENT_TEXTS, HELLO_EVENT, MESSAGE, PLAINTEXT, served_file
+from benchmarks.apps.payloads import CHUNK, CHUNKS, EVENT_TEXTS, HELLO_EVENT, MESSAGE, PLAINTEXT, large_file, served_file
 from pagi import App, Context, Event, HTTPContext, Next, Response, SSEContext, WebSocketContext
 
 
@@ -68,6 +68,11 @@ async def upload(ctx: HTTPContext) -> str:
 @app.get("/file")
 async def file(ctx: HTTPContext) -> Response:
     return ctx.file(served_file())
+
+
+@app.get("/file_large")
+async def file_large(ctx: HTTPContext) -> Response:
+    return ctx.file(large_file())
 
 
 @app.websocket("/echo_text")

@@ -25,14 +25,28 @@ HELLO_EVENT = "hello"
 FILE_VARIABLE = "BENCH_FILE"
 """Environment variable with the path of the file to serve: `MIB` bytes, made by the benchmark for the length of its run."""
 
+LARGE_FILE_MIB = 100
+LARGE_FILE_VARIABLE = "BENCH_LARGE_FILE"
+"""Likewise, of `LARGE_FILE_MIB`."""
 
-def served_file() -> Path:
-    """The file of the file workload.
+
+def file_of(variable: str) -> Path:
+    """The file that this variable of the environment names.
 
     Raises:
         RuntimeError: the variable is missing, because the application was not started by the benchmark.
     """
-    path = os.environ.get(FILE_VARIABLE)
+    path = os.environ.get(variable)
     if path is None:
-        raise RuntimeError(f"{FILE_VARIABLE} is not set; start this application through benchmarks/run.py")
+        raise RuntimeError(f"{variable} is not set; start this application through benchmarks/run.py")
     return Path(path)
+
+
+def served_file() -> Path:
+    """The file of the file workload."""
+    return file_of(FILE_VARIABLE)
+
+
+def large_file() -> Path:
+    """That of the workload of a large one."""
+    return file_of(LARGE_FILE_VARIABLE)

@@ -1,15 +1,15 @@
-"""The workloads of frameworks in Starlette. Validation is msgspec's, middleware plain ASGI classes; it has no injection."""
+"""The workloads of frameworks in Starlette, and its files. Validation is msgspec's, middleware plain ASGI classes; it has no injection."""
 
 import msgspec
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from benchmarks.apps.orders import Order
-from benchmarks.apps.payloads import AREAS, LAYERS, MESSAGE
+from benchmarks.apps.payloads import AREAS, LAYERS, MESSAGE, large_file, served_file
 
 decode = msgspec.json.Decoder(Order).decode
 encode = msgspec.json.Encoder().encode
@@ -38,6 +38,14 @@ async def take_order(request: Request) -> Response:
     return Response(encode(decode(await request.body())), media_type="application/json")
 
 
+async def show_file(request: Request) -> FileResponse:
+    return FileResponse(served_file(), media_type="application/octet-stream")
+
+
+async def show_large_file(request: Request) -> FileResponse:
+    return FileResponse(large_file(), media_type="application/octet-stream")
+
+
 def area(number: int) -> Route:
     async def show(request: Request) -> JSONResponse:
         return JSONResponse({"area": number, "id": request.path_params["id"]})
@@ -46,6 +54,8 @@ def area(number: int) -> Route:
 
 
 json = Starlette(routes=[Route("/json", show_message)])
+file = Starlette(routes=[Route("/file", show_file)])
+file_large = Starlette(routes=[Route("/file_large", show_large_file)])
 params = Starlette(routes=[Route("/rooms/{room}/users/{id:int}", show_user)])
 validate = Starlette(routes=[Route("/validate", take_order, methods=["POST"])])
 middleware = Starlette(routes=[Route("/middleware", show_message)], middleware=[Middleware(Layer)] * LAYERS)

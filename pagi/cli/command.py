@@ -9,6 +9,7 @@ from pagi.cli.check import check
 from pagi.cli.dev import dev
 from pagi.cli.routes import routes
 from pagi.cli.run import run
+from pagi.cli.status import status
 
 
 def _version_line() -> str:
@@ -31,3 +32,4 @@ main.add_command(run)
 main.add_command(dev)
 main.add_command(check)
 main.add_command(routes)
+main.add_command(status)

@@ -19,7 +19,7 @@ from pagi.cli.watching import USUAL, Watch, changes, demand_watchfiles
 from pagi.http.errors import ConfigError
 from pagi.server import ServerOptions
 from pagi.server import run as serve
-from pagi.server.process.listeners import address_of, close_listeners, open_listeners
+from pagi.server.process.listeners import address_of, open_listeners
 from pagi.server.process.run import choose_loop
 from pagi.server.process.worker_process import Program
 
@@ -84,7 +84,8 @@ def _serve_once(target: Target, options: ServerOptions) -> int:
 
 
 def _reload(target: Target, options: ServerOptions, watch: Watch, env_file: Path | None, environment: dict[str, str]) -> int:
-    sockets = open_listeners(options.listen)
+    listeners = open_listeners(options.listen, environment)
+    sockets = listeners.sockets
     try:
         application = Application(
             app=str(target),
@@ -101,7 +102,7 @@ def _reload(target: Target, options: ServerOptions, watch: Watch, env_file: Path
         say(f"  watching {' '.join((*USUAL, *watch.include))} in {', '.join(map(str, watch.folders))}; Ctrl-C ends it")
         return reloader.run(changes(watch, reloader.stop))
     finally:
-        close_listeners(sockets, options.listen)
+        listeners.close()
 
 
 def _usual_folders(target: Target) -> tuple[Path, ...]:

@@ -1,16 +1,20 @@
 """Server options as an operator spells them: flag, environment variable, key of a file. Made from the option structs, never by hand."""
 
 import math
-from collections.abc import Iterator
-from typing import Annotated, Any, Literal, get_args, get_origin
+import re
+from collections.abc import Iterable, Iterator
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import msgspec
 
 from pagi.server.options import Flag, ServerOptions, option_fields
 
 BINARY_UNITS = ((1024 * 1024, "MiB"), (1024, "KiB"))
-PLATFORM_NAMES = {"port": ("PORT",), "workers": ("WEB_CONCURRENCY",)}
+PLATFORM_NAMES = {"port": ("PORT",), "forwarded_allow_ips": ("FORWARDED_ALLOW_IPS",), "workers": ("WEB_CONCURRENCY",)}
 """Variables that hosting platforms set. They count after our own name and before the files."""
+
+MODE = re.compile("0o?[0-7]{2,3}")
 
 SWITCH_WORDS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 
@@ -44,8 +48,8 @@ class ServerFlag(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def kind(self) -> Any:
-        """Its type, without bounds and notes; the number's, if a word may stand for one."""
-        return get_args(self._noted)[0]
+        """Its type, without bounds and notes and without None; of a list the type of what is in it."""
+        return _bare(self.annotation)
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -54,15 +58,14 @@ class ServerFlag(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(word for kind in alternatives if get_origin(kind) is Literal for word in get_args(kind))
 
     @property
-    def _noted(self) -> Any:
-        """The alternative that has bounds, if there are several."""
-        alternatives = get_args(get_args(self.annotation)[0])
-        return next((kind for kind in alternatives if get_origin(kind) is Annotated), self.annotation)
-
-    @property
     def is_switch(self) -> bool:
         """True for on and off: `--x` and `--no-x`."""
         return self.kind is bool
+
+    @property
+    def is_list(self) -> bool:
+        """True for several values: the flag may be given again, and a text holds them with commas between."""
+        return get_origin(get_args(self.annotation)[0]) is tuple
 
     @property
     def choices(self) -> tuple[str, ...]:
@@ -72,9 +75,13 @@ class ServerFlag(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def unit(self) -> str:
         """What a value counts, read from the option's name and type."""
-        for suffix in ("bytes", "seconds"):
+        if self.is_list:
+            return "LIST"
+        for suffix in ("bytes", "seconds", "mode"):
             if self.name.endswith(f"_{suffix}"):
                 return suffix.upper()
+        if self.name == "umask":
+            return "MODE"
         return "NUMBER" if self.kind is int else "TEXT"
 
     @property
@@ -94,6 +101,8 @@ class ServerFlag(msgspec.Struct, frozen=True, kw_only=True):
             return "on" if self.default else "off"
         if self.default is None or self.default == "":
             return "none"
+        if self.is_list:
+            return ",".join(self.default) or "none"
         if self.unit == "SECONDS":
             return f"{self.default:g} s"
         if self.unit == "BYTES":
@@ -113,14 +122,20 @@ class ServerFlag(msgspec.Struct, frozen=True, kw_only=True):
             if text.strip().lower() not in SWITCH_WORDS:
                 raise ValueError(f"{text!r} is not {self._wanted()}")
             return SWITCH_WORDS[text.strip().lower()]
+        if self.is_list:
+            return self._converted([word.strip() for word in text.split(",") if word.strip()], strict=False)
+        if self.unit == "MODE":
+            return self._converted(int(text.removeprefix("0o"), 8) if MODE.fullmatch(text) else text, strict=True)
         return self._converted(text, strict=False)
 
     def check(self, value: object) -> Any:
-        """The value itself, if the option can have it; as files with types give it.
+        """The value itself, if the option can have it; as files with types give it. Lists and modes may be given as text, too.
 
         Raises:
             ValueError: the option cannot have it; the message says what it can be.
         """
+        if isinstance(value, str) and (self.is_list or self.unit == "MODE"):
+            return self.read(value)
         return self._converted(value, strict=True)
 
     def _converted(self, value: object, *, strict: bool) -> Any:
@@ -136,10 +151,12 @@ class ServerFlag(msgspec.Struct, frozen=True, kw_only=True):
         if self.is_switch:
             return "on or off"
         if self.choices:
-            return f"one of {', '.join(self.choices)}"
-        bounds = [note for note in get_args(self._noted) if isinstance(note, msgspec.Meta)]
-        if self.unit == "TEXT":
-            return next((note.description for note in bounds if note.description), "text")
+            return f"{'a list of some' if self.is_list else 'one'} of {', '.join(self.choices)}"
+        if self.unit in ("TEXT", "LIST"):
+            return "text" if self.unit == "TEXT" else "a list of texts"
+        if self.unit == "MODE":
+            return "a mode from 0o000 to 0o777, such as 0o660"
+        bounds = [note for note in _notes(self.annotation) if isinstance(note, msgspec.Meta)]
         low = next((note.ge for note in bounds if note.ge is not None), 0)
         high = next((note.le for note in bounds if note.le is not None), None)
         number = "a whole number" if self.kind is int else "a number"
@@ -160,13 +177,29 @@ def server_flags() -> dict[str, ServerFlag]:
 def sections() -> Iterator[tuple[str, list[ServerFlag]]]:
     """The options of each struct under a title, which is the first sentence of the struct's docstring.
 
-    >>> [title for title, _ in sections()][:2]
-    ['Where the server listens', 'How the application is run and logged']
+    >>> next(title for title, _ in sections())
+    'Where the server listens'
     """
     flags = server_flags().values()
     for group in msgspec.structs.fields(ServerOptions):
         title = (type(group.default).__doc__ or "").split(".\n", 1)[0].removesuffix(".")
         yield title, [flag for flag in flags if flag.group == group.name]
+
+
+def _bare(annotation: Any) -> Any:
+    """The type in an annotation: no notes, no None, no list around it; of several the first."""
+    origin = get_origin(annotation)
+    if origin is Annotated or origin is tuple:
+        return _bare(get_args(annotation)[0])
+    if origin in (Union, UnionType):
+        return _bare(next(member for member in get_args(annotation) if member is not NoneType))
+    return annotation
+
+
+def _notes(annotation: Any) -> Iterable[Any]:
+    """The notes of an annotation, and of what stands beside None in it."""
+    notes = [*get_args(annotation)[1:]] if get_origin(annotation) is Annotated else []
+    return [*notes, *(note for inner in get_args(annotation) if get_args(inner) for note in _notes(inner))]
 
 
 def in_binary_units(size: int) -> str:

@@ -1,9 +1,10 @@
 """From `pagi run` to its supervisor: all that needs the whole command is done here, then this process becomes the smaller one."""
 
 import os
+import socket
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 from typing import NoReturn
 
@@ -16,10 +17,11 @@ from pagi.cli.serving import Application
 from pagi.http.errors import ConfigError
 from pagi.server import ServerOptions
 from pagi.server.process import systemd
+from pagi.server.process.activation import adopted
 from pagi.server.process.cpus import available_cpus
 from pagi.server.process.daemon import leave_terminal, tell
 from pagi.server.process.exit_codes import EXIT_START
-from pagi.server.process.listeners import open_listeners
+from pagi.server.process.listeners import Listeners, open_listeners
 from pagi.server.process.pid_file import PidFile
 from pagi.server.process.privileges import find_rights
 from pagi.server.process.replacing import Legacy, find_legacy
@@ -46,8 +48,8 @@ def become_supervisor(target: Target, options: ServerOptions, env_file: Path | N
     own = {**environment, **(rights.variables() if rights else {})}
     legacy = find_legacy(own)
     if processes.umask is not None:
-        os.umask(int(processes.umask, 8))
-    sockets = _sockets(options, legacy)
+        os.umask(processes.umask)
+    listeners = _listeners(options, legacy, own)
     waits = leave_terminal() if processes.daemon and legacy is None else None
     try:
         pid_file = _pid_file(processes.pid_file, legacy)
@@ -56,7 +58,8 @@ def become_supervisor(target: Target, options: ServerOptions, env_file: Path | N
         plan = Plan(
             options=options,
             workers=available_cpus() if processes.workers == "auto" else processes.workers,
-            sockets=sockets,
+            sockets=[opened.detach() for opened in listeners.sockets],
+            files=listeners.files,
             program=Program(command=worker_program(), environment={name: own[name] for name in own if name not in NOT_FOR_WORKERS}),
             application=_application(target, env_file, detaches=processes.daemon),
             command=[sys.executable, *sys.orig_argv[1:]],
@@ -72,10 +75,16 @@ def become_supervisor(target: Target, options: ServerOptions, env_file: Path | N
         raise
 
 
-def _sockets(options: ServerOptions, legacy: Legacy | None) -> list[int]:
-    if legacy is not None and legacy.listen == options.listen:
-        return legacy.sockets
-    return [opened.detach() for opened in open_listeners(options.listen)]
+def _listeners(options: ServerOptions, legacy: Legacy | None, environment: MutableMapping[str, str]) -> Listeners:
+    """Those of our predecessor, where they are wanted as they were; else by their addresses, as far as these are still wanted."""
+    if legacy is None:
+        return open_listeners(options.listen, environment)
+    inherited = [adopted(descriptor) for descriptor in legacy.sockets]
+    unchanged = legacy.listen == options.listen
+    listeners = Listeners(inherited) if unchanged else open_listeners(options.listen, environment, inherited)
+    paths = {os.path.abspath(opened.getsockname()) for opened in listeners.sockets if opened.family == socket.AF_UNIX}
+    listeners.files += [file for file in legacy.files if file.path in paths]
+    return listeners
 
 
 def _pid_file(path: str | None, legacy: Legacy | None) -> int | None:

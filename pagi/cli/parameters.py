@@ -25,18 +25,22 @@ class ServerOption(click.Option):
     """A flag made from a server option. Left out it is None, so that weaker sources can speak."""
 
     def __init__(self, flag: ServerFlag, section: str) -> None:
+        is_word = bool(flag.choices) and not flag.is_list
         super().__init__(
             [flag.name, flag.spelling],
-            type=click.Choice(flag.choices) if flag.choices else None if flag.is_switch else click.STRING,
-            metavar=None if flag.is_switch or flag.choices else flag.unit,
+            type=click.Choice(flag.choices) if is_word else None if flag.is_switch else click.STRING,
+            metavar=None if flag.is_switch or is_word else flag.unit,
+            multiple=flag.is_list,
             default=None,
-            callback=None if flag.is_switch or flag.choices else self._read,
+            callback=None if flag.is_switch or is_word else self._read,
             help=f"{flag.help} Default: {flag.shown_default}.",
         )
         self.flag = flag
         self.section = section
 
-    def _read(self, ctx: click.Context, parameter: click.Parameter, text: str | None) -> Any:
+    def _read(self, ctx: click.Context, parameter: click.Parameter, text: str | tuple[str, ...] | None) -> Any:
+        if isinstance(text, tuple):
+            text = ",".join(text) if text else None
         try:
             return None if text is None else self.flag.read(text)
         except ValueError as error:

@@ -28,7 +28,7 @@ def reasons() -> str:
 
 def _option(flag: ServerFlag) -> str:
     spelling = " ".join(f"`{form}`" for form in flag.spelling.split("/"))
-    if flag.choices:
+    if flag.choices and not flag.is_list:
         spelling += f" {', '.join(flag.choices)}"
     elif not flag.is_switch:
         spelling += f" {flag.unit}"

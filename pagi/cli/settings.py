@@ -12,6 +12,7 @@ import msgspec
 
 from pagi.cli.flags import ServerFlag, server_flags
 from pagi.http.errors import ConfigError
+from pagi.server.options.listening import WAYS
 
 TOOL_KEYS = ("app", "server")
 VARIABLE_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -119,6 +120,22 @@ def environment_options(environ: Mapping[str, str]) -> dict[str, Any]:
         except ValueError as error:
             raise SettingRefused(f"environment variable {variable}", str(error)) from error
     return options
+
+
+def merged(*sources: Mapping[str, Any]) -> dict[str, Any]:
+    """What the sources say together, the weakest first.
+
+    There are several ways to say where to listen. Who says so in one way means to be heard: what weaker sources say in another falls away.
+
+    >>> merged({"uds": "/run/x.sock", "backlog": 1}, {"port": 80})
+    {'backlog': 1, 'port': 80}
+    """
+    together: dict[str, Any] = {}
+    for source in sources:
+        said = [way for way in WAYS if any(name in source for name in way)]
+        outdone = {name for way in WAYS if said and way not in said for name in way}
+        together = {**{name: value for name, value in together.items() if name not in outdone}, **source}
+    return together
 
 
 def read_env_file(path: Path) -> dict[str, str]:

@@ -11,7 +11,7 @@ import msgspec
 from pagi.application import App
 from pagi.cli.load import AppFailed, AppNotFound, Target, in_application, load_app, parse_target
 from pagi.cli.parameters import FailedStart
-from pagi.cli.settings import Project, environment_options, find_project, load_env_file
+from pagi.cli.settings import Project, environment_options, find_project, load_env_file, merged
 from pagi.gateway.marker import is_pagi
 from pagi.gateway.types import AnyApp
 from pagi.http.errors import ConfigError
@@ -41,11 +41,11 @@ def read_settings(env_file: Path | None, flags: Mapping[str, Any]) -> Settings:
             load_env_file(env_file)
         project = find_project(Path.cwd())
         options = server_options(
-            **{
-                **(project.options if project else {}),
-                **environment_options(os.environ),
-                **{name: value for name, value in flags.items() if value is not None},
-            }
+            **merged(
+                project.options if project else {},
+                environment_options(os.environ),
+                {name: value for name, value in flags.items() if value is not None},
+            )
         )
     except ConfigError as error:
         raise click.UsageError(str(error)) from error

@@ -33,6 +33,7 @@ _Handles = TypedDict(
     {
         "pagi.connection": ConnectionHandle,
         "pagi.transport": NotRequired[TransportHandle],  # absent under a foreign server
+        "pagi.peer": NotRequired[tuple[str, int] | None],  # the proxy, where forwarding fields were read or taken out
     },
 )
 
@@ -53,7 +54,7 @@ class _ExchangeScope(_Handles):
     headers: HeaderList
     """Names in lower case, order and duplicates kept."""
     client: NotRequired[tuple[str, int] | None]
-    """Absent on a Unix socket."""
+    """Absent on a Unix socket, and where a proxy did not say who it is."""
     server: tuple[str, int | None]
     """The local address; `(path, None)` on a Unix socket."""
     state: MutableMapping[str, Any]

@@ -6,6 +6,7 @@ from ipaddress import IPv6Address, ip_address
 from itertools import groupby
 from typing import Any, cast
 
+from pagi.gateway.forwarding import PEER
 from pagi.http.errors import PeerError
 from pagi.http.query import split_urlencoded
 from pagi.messages.debug_style import STYLE
@@ -40,7 +41,7 @@ def may_debug(scope: Mapping[str, Any]) -> bool:
     A page of another site cannot pass: its requests bear its own name as Host, even if that name leads here.
     """
     client = scope.get("client")
-    if not client or not _is_loopback(str(client[0])):
+    if not client or not _is_loopback(str(client[0])) or PEER in scope:
         return False
     headers: Iterable[tuple[bytes, bytes]] = scope.get("headers", ())
     hosts = [value for name, value in headers if name.lower() == b"host"]

@@ -13,7 +13,6 @@ from pagi.server.figures import OpenExchange
 from pagi.server.line_holder import LineHolder
 from pagi.server.runtime import Line
 from pagi.server.service import Service
-from pagi.server.wire.engine import Engine
 from pagi.server.wire.events import Abort, Answer, BodyData, BodyEnd, Event, Fault, InputEnded, Request, ResponseData, StreamReset
 from pagi.server.wire.handshake import Refusal, read_handshake
 from pagi.server.wire.http1 import HTTP1Engine
@@ -26,14 +25,14 @@ class Connection(LineHolder):
     """One client's connection over HTTP/1.1. The transport tells it what arrived; it tells the line what to write."""
 
     __slots__ = (
-        "_congested_waiters", "_exchange_waits", "_exchanges", "_head_since", "_idle_since", "_starting", "_tunnel", "_unspilled",
-        "engine", "flush_at", "reading_paused", "transport", "unyielded_bytes", "unyielded_events",
+        "_congested_waiters", "_exchange_waits", "_exchanges", "_head_since", "_idle_since", "_input_over", "_starting", "_tunnel",
+        "_unread", "_unspilled", "engine", "flush_at", "reading_paused", "transport", "unyielded_bytes", "unyielded_events",
     )  # fmt: skip
 
     def __init__(self, service: Service, line: Line, peer: Peer, opened_at: float | None = None) -> None:
         super().__init__(service, line, peer)
         options = service.options
-        self.engine: Engine = HTTP1Engine(options.http1, service.static_lines, options.body.drain_bytes)
+        self.engine = HTTP1Engine(options.http1, service.static_lines, options.body.drain_bytes)
         self.transport = TransportHandle(self._buffered, options.flow.high_water_bytes, options.flow.low_water_bytes)
         self.unyielded_bytes = self.unyielded_events = 0
         self.flush_at = min(FLUSH_BYTES, options.flow.high_water_bytes)
@@ -45,6 +44,10 @@ class Connection(LineHolder):
         self._starting = False
         """An exchange is in its first step: it is flushed when that ends."""
         self.reading_paused = False
+        self._unread: bytes | None = None
+        """What the engine left for a later turn."""
+        self._input_over = False
+        """The input ended behind that."""
         self._tunnel: Exchange | None = None
         """Whose bytes all of them are, both ways: the engine is bypassed."""
         self._idle_since = self.last_read
@@ -60,13 +63,20 @@ class Connection(LineHolder):
         if self._tunnel is not None and data:
             self._tunnel.body_received(data)
             return
-        events = self.engine.receive(data)
+        if self._unread is not None:
+            self._unread += data  # it was on its way when the reading paused
+            self._input_over = not data
+            return
+        engine = self.engine
+        events = engine.receive(data)
         if events:
             self._handle(events)
-        elif self.engine.closing:
+        elif engine.closing:
             self._close_when_sent()
         else:
             self._look_at_waiting()
+        if engine.unread and not engine.closing:
+            self._put_off(engine.unread)
 
     def lost(self, reason: Reason) -> None:
         """The line is gone, whoever ended it."""
@@ -282,6 +292,29 @@ class Connection(LineHolder):
             self.reading_paused = True
             self._line.pause_reading()
 
+    def _put_off(self, unread: bytes) -> None:
+        """Goes on with these bytes when everybody else has had a turn, and reads no more before that."""
+        self._unread = unread
+        if not self.reading_paused:
+            self.reading_paused = True
+            self._line.pause_reading()
+        self.service.runtime.soon(self._go_on)
+
+    def _go_on(self) -> None:
+        unread, self._unread = self._unread, None
+        if unread is not None and self._lost_at is None:
+            self.received(unread)
+            self._catch_up()
+
+    def _catch_up(self) -> None:
+        """Reads on, unless something was put off again."""
+        if self._unread is not None:
+            return
+        if self._input_over:
+            self.received(b"")
+        elif self.reading_paused and all(exchange.waiting() <= self.transport.low_water_mark for exchange in self._exchanges.values()):
+            self._resume_reading()
+
     def _request(self, request: Request) -> None:
         self._head_since = None
         head = request.head
@@ -342,7 +375,8 @@ class Connection(LineHolder):
         if self.engine.closing:
             self._close_when_sent()
             return
-        if self.reading_paused:
+        # Each answer would else let in another read, and what waits would grow with a client that sends faster than it is answered.
+        if self.reading_paused and (not events or self.engine.waiting_bytes <= self.service.options.http1.max_pipelined_bytes):
             self._resume_reading()
         if events:
             self._handle(events)
@@ -359,6 +393,8 @@ class Connection(LineHolder):
         self.lost(reason)
 
     def _resume_reading(self) -> None:
+        if self._unread is not None:
+            return
         self.reading_paused = False
         self._line.resume_reading()
 

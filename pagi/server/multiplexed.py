@@ -100,9 +100,18 @@ class MultiplexedConnection(LineHolder):
         if self._head_since is not None and timeouts.head_seconds and now - self._head_since >= timeouts.head_seconds:
             self.note_refused(408, f"a request's head took over {timeouts.head_seconds:g} s")
             self._line.close()
-        elif not self._streams and timeouts.keep_alive_seconds and now - self._idle_since >= timeouts.keep_alive_seconds:
-            self._say_goaway()
+        elif not self._streams:
+            self._sweep_idle(now)
         self.write()
+
+    def _sweep_idle(self, now: float) -> None:
+        """Nobody is served. Refusals may still wait for a window that the client keeps shut: they are nobody's exchange."""
+        options = self.service.options
+        stall, keep_alive = options.flow.write_stall_seconds, options.timeouts.keep_alive_seconds
+        if self._goaway_at is not None and stall and now - max(self._goaway_at, self._idle_since) >= stall:
+            self._line.close()
+        elif keep_alive and now - self._idle_since >= keep_alive:
+            self._say_goaway()
 
     def begin_closing(self, deadline: float) -> None:
         """The server will end: the client is told to send no more requests here, and the open ones until when."""

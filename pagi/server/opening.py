@@ -1,5 +1,8 @@
 """A connection before its first bytes: they tell whether it speaks HTTP/1.1 or HTTP/2."""
 
+import msgspec
+
+from pagi.gateway.forwarding import Forwarding
 from pagi.gateway.reasons import Reason
 from pagi.server.connection import Connection
 from pagi.server.endings import SERVER_FULL
@@ -110,7 +113,9 @@ def open_connection(service: Service, line: Line, peer: Peer, protocol: str | No
     figures = service.figures
     if figures is not None:
         figures.accepted += 1
-    if service.is_full:
+    if service.forwarding is not None:
+        peer = _judged(peer, service.forwarding)
+    if service.turns_away():
         if figures is not None:
             figures.turned_away += 1
         line.write([SERVER_FULL])
@@ -119,3 +124,10 @@ def open_connection(service: Service, line: Line, peer: Peer, protocol: str | No
         line.hand_over(MultiplexedConnection(service, line, peer, service.runtime.now()))
     else:
         line.hand_over(Opening(service, line, peer))
+
+
+def _judged(peer: Peer, forwarding: Forwarding) -> Peer:
+    """The peer, and what its word counts about others: that of one nobody knows counts nothing."""
+    is_known = peer.client is not None or not peer.is_announced
+    is_trusted = is_known and forwarding.trusts(peer.client[0] if peer.client is not None else None)
+    return msgspec.structs.replace(peer, forwarding=forwarding.believe if is_trusted else forwarding.doubt)

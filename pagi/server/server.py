@@ -11,7 +11,7 @@ from anyio.abc import TaskGroup, TaskStatus
 from pagi.gateway.types import AnyApp
 from pagi.server.options import ServerOptions, server_options
 from pagi.server.process.lifespan import Lifespan
-from pagi.server.process.listeners import address_of, close_listeners, open_listeners, port_of
+from pagi.server.process.listeners import Listeners, address_of, open_listeners, port_of
 from pagi.server.process.shares import Share
 from pagi.server.service import Service
 from pagi.server.transports.anyio_accepting import AnyioTransport
@@ -41,7 +41,7 @@ class Server:
         self.addresses: list[str] = []
         """Where it listens, as a person writes it; empty until it does."""
         self.port: int | None = None
-        """The bound TCP port; None before it listens, and on a Unix socket."""
+        """The first bound TCP port; None before it listens, and where it has only Unix sockets."""
         self.service: Service | None = None
         """What is served; None before and after."""
         self.is_accepting = False
@@ -59,51 +59,61 @@ class Server:
         """Whoever gave us the sockets keeps them open: what waits there is not lost."""
         self._wake: Callable[[], None] | None = None
 
-    def shutdown(self, *, force: bool = False, retire: bool = False) -> None:
+    def shutdown(self, *, force: bool = False, retiring: bool = False) -> None:
         """Begins the graceful end: nothing more is accepted, exchanges are told and drained until `graceful_seconds` passed.
 
-        With `force`, or when called again with it, what is left is cut at once. With `retire` another process serves on the same
+        With `force`, or when called again with it, what is left is cut at once. With `retiring` another process serves on the same
         sockets: there is no `shutdown_delay_seconds`, and idle connections may stay for their `keep_alive_seconds`. Call it in the
         loop's own thread.
         """
         self._stop = True
-        self._retires = self._retires or retire
+        self._retires = self._retires or retiring
         self._forced = self._forced or force
         if self._wake is not None:
             self._wake()
 
+    def build(self) -> None:
+        """Compiles the application, if it is of a kind that can be; `serve` does so by itself.
+
+        Raises:
+            ConfigError: the application's wiring is wrong.
+        """
+        build = getattr(self.app, "build", None)
+        if callable(build):
+            build()
+
     async def serve(
-        self, sockets: list[socket.socket] | None = None, *, task_status: TaskStatus[int | None] = anyio.TASK_STATUS_IGNORED
+        self, sockets: list[socket.socket] | Listeners | None = None, *, task_status: TaskStatus[int | None] = anyio.TASK_STATUS_IGNORED
     ) -> None:
         """Serves until `shutdown`, or until it is cancelled. Reports the bound port (None on a Unix socket) once it listens.
 
-        `sockets` listen already, and are served in place of what the options name. They are closed at the end; the file of a
-        Unix socket among them is left to whoever bound it.
+        `sockets` listen already, and are served in place of what the options name. They are closed at the end. A list of them is
+        shared with whoever gave it, who keeps them open, and the files of Unix sockets; `Listeners` are only ours.
 
         Raises:
             CannotListen: an address is taken, forbidden or unknown.
             StartupFailed: the application could not start.
             ConfigError: the application's wiring is wrong.
         """
-        build = getattr(self.app, "build", None)
-        if callable(build):
-            build()
-        served = open_listeners(self.options.listen) if sockets is None else sockets
-        self._shares_sockets = sockets is not None
+        self.build()
+        self._shares_sockets = isinstance(sockets, list)
+        if sockets is None:
+            sockets = open_listeners(self.options.listen)
+        listeners = Listeners(sockets) if isinstance(sockets, list) else sockets
         failure: Exception | None = None
         try:
             async with anyio.create_task_group() as group:
                 try:
-                    await self._serve(group, served, task_status, binds=sockets is None)
+                    await self._serve(group, listeners.sockets, task_status)
                 except Exception as error:
                     failure = error
                 group.cancel_scope.cancel()
         finally:
-            close_listeners(served, self.options.listen if sockets is None else None)
+            listeners.close()
         if failure is not None:
             raise failure
 
-    async def _serve(self, group: TaskGroup, sockets: list[socket.socket], task_status: TaskStatus[int | None], *, binds: bool) -> None:
+    async def _serve(self, group: TaskGroup, sockets: list[socket.socket], task_status: TaskStatus[int | None]) -> None:
         options = self.options
         loop = running_loop()
         transport = await AnyioTransport.open(group) if loop is None else AsyncioTransport(loop)
@@ -124,9 +134,9 @@ class Server:
                 self.share.hold(0)
             self.is_accepting = True
             self.addresses = [address_of(opened) for opened in sockets]
-            self.port = port_of(sockets[0])
-            # Who gave us sockets that listen knows where they do.
-            log.log(logging.INFO if binds else logging.DEBUG, "listening on %s", ", ".join(self.addresses))
+            self.port = port_of(sockets)
+            # Who gave us a list of sockets knows where they listen.
+            log.log(logging.DEBUG if self._shares_sockets else logging.INFO, "listening on %s", ", ".join(self.addresses))
             task_status.started(self.port)
             await self._until(lambda: self._stop)
             await self._delay(service)

@@ -1,5 +1,6 @@
 """What every connection of one process shares: the application, its options and state, the loop, and who is connected."""
 
+import logging
 import random
 import time
 from collections.abc import Callable
@@ -7,9 +8,11 @@ from functools import partial
 from typing import Any, Protocol
 
 from pagi.gateway.connection import Waiter
+from pagi.gateway.forwarding import Forwarding
 from pagi.gateway.marker import is_pagi
 from pagi.gateway.types import AnyApp
 from pagi.http.dates import http_date
+from pagi.http.networks import Networks
 from pagi.server.access_log import AccessLog
 from pagi.server.deadlines import Sweeper, sweep_period
 from pagi.server.exchanges.scope import Peer, common_scope
@@ -20,6 +23,13 @@ from pagi.server.readiness import answering_readiness
 from pagi.server.runtime import Runtime, call_all
 from pagi.server.wire.head_writer import StaticLines
 from pagi.server.wire.http2_inflow import UnreadBudget
+
+log = logging.getLogger("pagi.server")
+
+MOST_SCOPES = 256
+"""Listeners whose scopes are kept ready. There may be more where proxies say to which address a client connected."""
+FULL_TOLD_SECONDS = 60.0
+"""How often the log tells that clients are turned away: a storm of them is one line a minute."""
 
 
 class Member(Protocol):
@@ -76,12 +86,25 @@ class Service:
         """Another worker serves in this one's place: clients lose nothing by coming back, and may keep an idle connection a while."""
         self._common_scopes: dict[tuple[str, int | None], dict[str, Any]] = {}
         """By the listener's address; a host that listens on all of its addresses has as many."""
+        proxies = options.proxies
+        self.forwarding = (
+            Forwarding(proxies.forwarded, proxies.forwarded_fields, Networks(proxies.forwarded_allow_ips))
+            if proxies.proxy_headers
+            else None
+        )
+        """Reads what proxies say in fields; None where that is not asked for."""
+        self.announcers = Networks(proxies.proxy_protocol_allow_ips) if proxies.proxy_protocol else None
+        """Whose connections begin with a PROXY header, as all then must; None where that is not asked for."""
+        self._full_told_at: float | None = None
         self._quiet: Waiter | None = None
-        self._sweeper = Sweeper(runtime, sweep_period(options), self._sweep)
+        self._sweeper = Sweeper(runtime, sweep_period(options), self._refresh_date, self._sweep)
         self._second = 0
 
     def start(self) -> None:
         """Starts the clockwork: deadlines, and the Date that answers carry."""
+        lists = (self.forwarding.networks if self.forwarding is not None else None, self.announcers)
+        if any(trusted is not None and trusted.has_everybody for trusted in lists):
+            log.warning("every peer (*) may say who its client is: that is only right where nobody but the proxy can connect")
         self._refresh_date()
         self._sweeper.start()
 
@@ -90,11 +113,16 @@ class Service:
         self._sweeper.stop()
         self.runtime.close()
 
-    @property
-    def is_full(self) -> bool:
-        """As many connections are open as may be."""
+    def turns_away(self) -> bool:
+        """As many connections are open as may be, so the one that came is turned away. The log tells it now and then."""
         limit = self.options.listen.max_connections
-        return limit > 0 and len(self.connections) >= limit
+        if not limit or len(self.connections) < limit:
+            return False
+        now = self.runtime.now()
+        if self._full_told_at is None or now - self._full_told_at >= FULL_TOLD_SECONDS:
+            self._full_told_at = now
+            log.warning("%d connections are open, as many as may be: others get 503; raise max_connections if more would fit", limit)
+        return True
 
     def gives_way(self) -> bool:
         """The next connection is rather another worker's. Else it counts as ours."""
@@ -110,6 +138,8 @@ class Service:
         """What the scopes of this peer's listener have in common: to be copied, not changed."""
         scope = self._common_scopes.get(peer.server)
         if scope is None:
+            if len(self._common_scopes) >= MOST_SCOPES:
+                self._common_scopes.clear()
             scope = self._common_scopes[peer.server] = common_scope(peer, self.options.serve.root_path)
         return scope
 
@@ -147,7 +177,6 @@ class Service:
         return [task for connection in list(self.connections) for task in connection.cut()]
 
     def _sweep(self, now: float) -> None:
-        self._refresh_date()
         call_all([partial(connection.sweep, now) for connection in self.connections])
 
     def _refresh_date(self) -> None:

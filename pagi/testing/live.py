@@ -63,7 +63,8 @@ async def live_server(app: AnyApp, **options: Any) -> AsyncGenerator[LiveServer]
     """
     failures: list[BaseException] = []
     runtime = HostedRuntime(failures.append)
-    server = Server(app, **{"port": 0, "graceful_seconds": 2.0, **options})
+    where = {} if options.keys() & {"bind", "uds", "fd"} else {"port": 0}
+    server = Server(app, **{**where, "graceful_seconds": 2.0, **options})
     start = _Start()
 
     async def run() -> None:

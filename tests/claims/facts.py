@@ -1,4 +1,4 @@
-"""The table of facts, read: what the original's tests say, and which tests say it here."""
+"""The tables of facts, read: what the original's tests say, and which tests say it here."""
 
 from collections import Counter
 from pathlib import Path
@@ -6,9 +6,11 @@ from typing import Literal, cast, get_args
 
 import msgspec
 
-TABLE = Path(__file__).with_name("framework.toml")
+HERE = Path(__file__).parent
+FRAMEWORK = HERE / "framework.toml"
+SERVER = HERE / "server.toml"
 
-Status = Literal["tested", "different", "later"]
+Status = Literal["tested", "different", "not here", "later"]
 STATUSES = cast("tuple[Status, ...]", get_args(Status))
 
 
@@ -20,21 +22,25 @@ class Fact(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """It is so in the original, though no test there says it."""
     ours: str = ""
     """The rule that took its place, where pagi decided otherwise."""
+    not_here: str = ""
+    """Why pagi has nothing of the kind, and will not."""
     later: str = ""
-    """Why there is no test yet."""
+    """What has to come before there can be a test."""
     tests: tuple[str, ...] = ()
     """Node ids without parameters, from the root of the repository."""
 
     @property
     def status(self) -> Status:
-        """Whether it holds here, holds otherwise, or is to come."""
+        """Whether it holds here, holds otherwise, has no place here, or is to come."""
         if self.later:
             return "later"
+        if self.not_here:
+            return "not here"
         return "different" if self.ours else "tested"
 
 
 class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The facts about one part of the framework."""
+    """The facts about one part."""
 
     number: str
     title: str
@@ -47,9 +53,9 @@ class Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     section: tuple[Section, ...]
 
 
-def sections() -> tuple[Section, ...]:
-    """The table, in its order."""
-    return msgspec.toml.decode(TABLE.read_bytes(), type=Table).section
+def sections(table: Path) -> tuple[Section, ...]:
+    """A table, in its order."""
+    return msgspec.toml.decode(table.read_bytes(), type=Table).section
 
 
 def counted(facts: tuple[Fact, ...]) -> Counter[Status]:

@@ -1,36 +1,42 @@
-"""The table of facts is whole, and what it names is there."""
+"""The tables of facts are whole, and what they name is there."""
 
+import re
 from pathlib import Path
 
 import pytest
 
-from tests.claims.facts import Fact, Section, counted, sections
-from tests.claims.page import page
+from tests.claims.facts import FRAMEWORK, SERVER, Fact, Section, counted, sections
+from tests.claims.page import PAGES, page, rendered
 from tests.claims.suite import ROOT, problem
 
-PARTS = {*range(2, 9), *range(10, 15)}
+FRAMEWORK_PARTS = {str(number) for number in (*range(2, 9), *range(10, 15))}
 """The parts of the framework whose tests the original has; requests and forms (9) have their own."""
+SERVER_PARTS = {"1", "2", "3"} | {f"5.{number}" for number in range(1, 19)}
+"""The server's: what its tests say, part by part, and before them what it does beside its tests and what it defends against."""
 
-FACTS = [fact for section in sections() for fact in section.fact]
+SECTIONS = [*sections(FRAMEWORK), *sections(SERVER)]
+FACTS = [fact for section in SECTIONS for fact in section.fact]
 
 
 def test_every_part_has_facts() -> None:
-    assert {int(section.number.partition(".")[0]) for section in sections()} == PARTS
-    assert [section.number for section in sections() if not section.fact] == []
+    assert {section.number.partition(".")[0] for section in sections(FRAMEWORK)} == FRAMEWORK_PARTS
+    assert {section.number for section in sections(SERVER)} == SERVER_PARTS
+    assert [section.number for section in SECTIONS if not section.fact] == []
 
 
 def test_every_fact_has_a_test_or_a_reason() -> None:
-    assert [fact.says for fact in FACTS if bool(fact.tests) == bool(fact.later)] == []
+    assert [fact.says for fact in FACTS if bool(fact.tests) == bool(fact.later or fact.not_here)] == []
+    assert [fact.says for fact in FACTS if bool(fact.ours) + bool(fact.later) + bool(fact.not_here) > 1] == []
 
 
 def test_no_fact_stands_twice_in_its_part() -> None:
-    for section in sections():
+    for section in SECTIONS:
         says = [fact.says for fact in section.fact]
         assert len(says) == len(set(says))
 
 
 def test_every_fact_is_one_sentence_without_its_point() -> None:
-    told = [text for fact in FACTS for text in (fact.says, fact.ours, fact.later) if text]
+    told = [text for fact in FACTS for text in (fact.says, fact.ours, fact.not_here, fact.later) if text]
     assert [text for text in told if text.endswith(".") or text != text.strip()] == []
 
 
@@ -39,8 +45,16 @@ def test_every_named_test_exists_is_run_and_runs_on_both_loops() -> None:
     assert [why for node_id in sorted(named) if (why := problem(node_id))] == []
 
 
-def test_the_page_is_up_to_date() -> None:
-    assert (ROOT / "docs" / "claims.md").read_text() == page(sections()), "run `make docs`"
+@pytest.mark.parametrize("name", PAGES)
+def test_the_page_is_up_to_date(name: str) -> None:
+    assert (ROOT / "docs" / name).read_text() == rendered(name), "run `make docs`"
+
+
+def test_what_the_page_on_compliance_points_to_is_there() -> None:
+    page = ROOT / "docs" / "compliance.md"
+    links = re.findall(r"\]\(([^)]+)\)", page.read_text())
+    assert len(links) > 30
+    assert [link for link in links if not (page.parent / link).resolve().exists()] == []
 
 
 # ---- the readers themselves
@@ -84,11 +98,14 @@ def test_a_page_shows_each_fact_with_what_became_of_it() -> None:
     facts = (
         Fact(says="It is so", tests=("tests/test_a.py::test_it_is_so",)),
         Fact(says="It was a | b", ours="It is b", tests=("tests/test_a.py::test_b", "tests/test_b.py::test_b_too")),
+        Fact(says="It was c", not_here="nobody asks for it"),
         Fact(says="It will be", later="somebody has to build it", beside_tests=True),
     )
-    assert counted(facts) == {"tested": 1, "different": 1, "later": 1}
-    shown = page((Section(number="5.1", title="All of it: here", fact=facts),))
-    assert "| [All of it: here](#all-of-it-here) | 3 | 1 | 1 | 1 |" in shown
+    assert counted(facts) == {"tested": 1, "different": 1, "not here": 1, "later": 1}
+    shown = page("# All\n", (Section(number="5.1", title="All of it: here", fact=facts),), "facts.toml")
+    assert shown.startswith("<!-- Written by `make docs` from facts.toml, not by hand. -->\n\n# All\n\n|")
+    assert "| [All of it: here](#all-of-it-here) | 4 | 1 | 1 | 1 | 1 |" in shown
     assert "| It is so. | [it is so](../tests/test_a.py) |" in shown
     assert r"| It was a \| b. **Here:** It is b. | [b](../tests/test_a.py), [b too](../tests/test_b.py) |" in shown
+    assert "| It was c. **Not here:** nobody asks for it. | none |" in shown
     assert "| (It will be.) **Later:** somebody has to build it. | none yet |" in shown

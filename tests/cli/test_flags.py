@@ -47,7 +47,7 @@ def test_the_default_is_a_value_that_the_option_may_have(flag: ServerFlag) -> No
 @pytest.mark.parametrize("flag", FLAGS.values(), ids=lambda flag: flag.name)
 def test_the_default_survives_being_written_as_text(flag: ServerFlag) -> None:
     if flag.default is not None:
-        assert flag.read(str(flag.default)) == flag.default
+        assert flag.read(",".join(flag.default) if flag.is_list else str(flag.default)) == flag.default
 
 
 @pytest.mark.parametrize(
@@ -59,6 +59,9 @@ def test_the_default_survives_being_written_as_text(flag: ServerFlag) -> None:
         ("port", "NUMBER"),
         ("host", "TEXT"),
         ("uds", "TEXT"),
+        ("fd", "NUMBER"),
+        ("uds_mode", "MODE"),
+        ("bind", "LIST"),
     ],
 )
 def test_the_unit_is_read_from_name_and_type(name: str, unit: str) -> None:
@@ -67,7 +70,62 @@ def test_the_unit_is_read_from_name_and_type(name: str, unit: str) -> None:
 
 @pytest.mark.parametrize(
     ("name", "shown"),
-    [("port", "8000"), ("uds", "none"), ("root_path", "none"), ("max_head_bytes", "16 KiB"), ("early_hints", "off"), ("loop", "auto")],
+    [
+        ("port", "8000"),
+        ("uds", "none"),
+        ("root_path", "none"),
+        ("max_head_bytes", "16 KiB"),
+        ("early_hints", "off"),
+        ("loop", "auto"),
+        ("bind", "none"),
+        ("forwarded_fields", "for,proto"),
+    ],
 )
 def test_the_default_is_shown_in_words(name: str, shown: str) -> None:
     assert FLAGS[name].shown_default == shown
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("bind", ":80, [::1]:81,,unix:/run/x", (":80", "[::1]:81", "unix:/run/x")),
+        ("bind", "", ()),
+        ("forwarded_fields", "for,host", ("for", "host")),
+        ("uds_mode", "0o660", 0o660),
+        ("uds_mode", "0660", 0o660),
+        ("fd", "3", 3),
+    ],
+)
+def test_lists_and_modes_are_read_from_text(name: str, text: str, value: object) -> None:
+    assert FLAGS[name].read(text) == value
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "wanted"),
+    [
+        ("uds_mode", "660", "'660' is not a mode from 0o000 to 0o777, such as 0o660"),
+        ("uds_mode", "0888", "'0888' is not a mode"),
+        ("uds_mode", "0o1777", "'0o1777' is not a mode"),
+        ("uds_mode", "rw", "'rw' is not a mode"),
+        ("fd", "-1", "'-1' is not a whole number, 0 or more"),
+        ("fd", "three", "'three' is not a whole number, 0 or more"),
+        ("forwarded_fields", "for,port", "['for', 'port'] is not a list of some of for, proto, host, prefix"),
+    ],
+)
+def test_what_is_no_mode_number_or_word_is_refused(name: str, text: str, wanted: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        FLAGS[name].read(text)
+    assert str(caught.value).startswith(wanted)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "read"),
+    [
+        ("bind", [":80", ":81"], (":80", ":81")),
+        ("bind", ":80,:81", (":80", ":81")),
+        ("uds_mode", 0o600, 0o600),
+        ("uds_mode", "0600", 0o600),
+    ],
+)
+def test_a_file_may_give_lists_and_modes_as_such_or_as_text(name: str, value: object, read: object) -> None:
+    assert FLAGS[name].check(value) == read

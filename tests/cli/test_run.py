@@ -56,10 +56,14 @@ SAMPLES: dict[str, tuple[list[str], Any]] = {
     "host": (["--host", "::1"], "::1"),
     "port": (["--port", "0"], 0),
     "uds": (["--uds", "/run/x.sock"], "/run/x.sock"),
+    "uds_mode": (["--uds-mode", "0o660"], 0o660),
+    "fd": (["--fd", "3"], 3),
+    "bind": (["--bind", ":80", "--bind", "[::1]:81,unix:/run/x"], (":80", "[::1]:81", "unix:/run/x")),
     "early_hints": (["--early-hints"], True),
     "access_log": (["--no-access-log"], False),
     "loop": (["--loop", "trio"], "trio"),
     "keep_alive_seconds": (["--timeout-keep-alive", "2.5"], 2.5),
+    "high_water_bytes": (["--write-high-water", "131072"], 131072),
     "max_body_bytes": (["--limit-body-bytes", "1024"], 1024),
     "root_path": (["--root-path", ""], ""),
 }
@@ -70,6 +74,20 @@ def test_a_flag_sets_its_option(name: str, raw_app: Path, server: FakeServer) ->
     args, value = SAMPLES[name]
     assert run("main:app", *args).exit_code == 0
     assert getattr(getattr(server.options, server_flags()[name].group), name) == value
+
+
+def test_two_ways_to_say_where_to_listen_are_a_slip_of_the_command_line(raw_app: Path, server: FakeServer) -> None:
+    result = run("main:app", "--bind", ":80", "--port", "81")
+    assert result.exit_code == 2
+    assert "bind and port both say where to listen" in result.output
+
+
+def test_a_flag_that_says_where_to_listen_outdoes_the_platforms_port(
+    raw_app: Path, server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PORT", "8001")
+    assert run("main:app", "--uds", "/run/x.sock").exit_code == 0
+    assert server.options.listen.uds == "/run/x.sock"
 
 
 def test_every_option_is_a_flag_of_the_command(raw_app: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pagi.cli.settings import SettingRefused, environment_options, find_project, load_env_file, read_env_file
+from pagi.cli.settings import SettingRefused, environment_options, find_project, load_env_file, merged, read_env_file
 
 
 def project_options(folder: Path, text: str) -> dict[str, object]:
@@ -170,3 +170,23 @@ def test_a_line_that_is_no_variable_is_refused_by_number(folder: Path, content: 
 def test_a_file_that_is_not_there_is_refused(folder: Path) -> None:
     with pytest.raises(SettingRefused, match="cannot be read"):
         read_env_file(folder / "absent.env")
+
+
+# ---- where to listen
+
+
+@pytest.mark.parametrize(
+    ("sources", "expected"),
+    [
+        ([{"uds": "/x"}, {"port": 1}], {"port": 1}),
+        ([{"host": "::1"}, {"port": 1}], {"host": "::1", "port": 1}),
+        ([{"host": "::1", "port": 2, "backlog": 5}, {"bind": (":1",)}], {"backlog": 5, "bind": (":1",)}),
+        ([{"bind": (":1",)}, {"port": 1}, {"fd": 3}], {"fd": 3}),
+        ([{"bind": (":1",)}, {"backlog": 5}], {"bind": (":1",), "backlog": 5}),
+        ([{"bind": (":1",), "port": 2}], {"bind": (":1",), "port": 2}),
+    ],
+)
+def test_who_says_where_to_listen_outdoes_weaker_sources_that_say_it_in_another_way(
+    sources: list[dict[str, object]], expected: dict[str, object]
+) -> None:
+    assert merged(*sources) == expected

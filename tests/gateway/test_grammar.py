@@ -1,5 +1,6 @@
 """The grammar's tables: every pair of state and event, and what the errors say."""
 
+import io
 import typing
 from typing import Any
 
@@ -155,6 +156,7 @@ BODY = {"type": "http.response.body"}
         ("http", {**BODY, "body": memoryview(b"x"), "file": None}),
         ("http", {**BODY, "file": "/etc/hosts", "offset": 0, "length": 3}),
         ("http", {"type": "http.response.trailers"}),
+        ("http", {"type": "http.response.trailers", "headers": []}),
         ("http", {"type": "http.response.early_hint", "links": [b"</a>"]}),
         ("websocket", {"type": "websocket.accept", "subprotocol": None, "headers": []}),
         ("websocket", {"type": "websocket.send", "text": "", "bytes": None}),
@@ -168,6 +170,7 @@ BODY = {"type": "http.response.body"}
         ("sse", {"type": "sse.send", "data": "x", "event": "e", "id": "1", "retry": 0, "comment": "c"}),
         ("sse", {"type": "sse.comment", "comment": ""}),
         ("sse", {"type": "sse.keepalive", "interval": 2, "comment": ""}),
+        ("sse", {"type": "sse.keepalive", "interval": 0.5}),
         ("sse", {"type": "sse.close", "reason": "done"}),
         ("sse", BODY),
         ("lifespan", {"type": "lifespan.startup.failed", "message": "no database"}),
@@ -191,6 +194,7 @@ def test_events_with_the_right_fields_pass(kind: str, event: dict[str, Any]) -> 
         ("http", {**START_EVENT, "trailers": "yes"}, "true or false"),
         ("http", {**BODY, "body": "text"}, "'body' of 'http.response.body' must be bytes, got str"),
         ("http", {**BODY, "body": b"", "file": "/x"}, "takes one of body, file, fh, got 'body' and 'file'"),
+        ("http", {**BODY, "body": b"", "fh": io.BytesIO()}, "takes one of body, file, fh, got 'body' and 'fh'"),
         ("http", {**BODY, "file": b"/x"}, "'file'"),
         ("http", {**BODY, "fh": 3}, "'fh'"),
         ("http", {**BODY, "file": "/x", "offset": -1}, "got -1"),
@@ -215,6 +219,8 @@ def test_events_with_the_right_fields_pass(kind: str, event: dict[str, Any]) -> 
         ("sse", {"type": "sse.send", "data": "x", "retry": -1}, "got -1"),
         ("sse", {"type": "sse.send", "data": "x", "retry": "5"}, "got str"),
         ("sse", {"type": "sse.comment"}, "lacks 'comment'"),
+        ("sse", {"type": "sse.keepalive"}, "lacks 'interval'"),
+        ("sse", {"type": "sse.keepalive", "interval": "5"}, "'interval'"),
         ("sse", {"type": "sse.keepalive", "interval": float("nan")}, "got nan"),
         ("sse", {"type": "sse.keepalive", "interval": -1}, "got -1"),
         ("sse", {"type": "sse.close", "reason": 5}, "'reason'"),

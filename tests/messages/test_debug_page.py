@@ -111,6 +111,10 @@ def test_whoever_comes_through_a_proxy_may_not(name: bytes) -> None:
     assert not may_debug(scope(headers=[(b"host", b"localhost"), (name, b"127.0.0.1")]))
 
 
+def test_whoever_came_with_forwarding_fields_may_not_even_if_the_server_took_them_out() -> None:
+    assert not may_debug({**scope(), "pagi.peer": ("127.0.0.1", 5000)})
+
+
 def test_a_scope_that_lacks_everything_may_not() -> None:
     assert not may_debug({})
 

@@ -6,15 +6,16 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
 
 START_SECONDS = 20.0
-LISTENING = re.compile(r"listening on http://127\.0\.0\.1:(\d+)")
+LISTENING = re.compile(r"listening on (?:.*http://127\.0\.0\.1:(\d+))?.*\n")
 READ_SECONDS = 10.0
+FREE_PORT = ("--port", "0")
 
 
 class Child:
@@ -44,9 +45,9 @@ class Child:
         """A connected client."""
         return socket.create_connection(("127.0.0.1", self.port), timeout=READ_SECONDS)
 
-    def get(self, path: str) -> bytes:
-        """The body of a plain answer, on a connection of its own."""
-        with self.connect() as client:
+    def get(self, path: str, client: socket.socket | None = None) -> bytes:
+        """The body of a plain answer, on a connection of its own; `client` is one that was made elsewhere."""
+        with client or self.connect() as client:
             client.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
             data = b""
             while more := client.recv(65536):
@@ -70,16 +71,27 @@ class Child:
             assert self.process.poll() is None, f"it ended with {self.process.returncode}: {self.stderr}"
             assert time.monotonic() < until, f"it does not listen: {self.stderr}"
             time.sleep(0.02)
-        self.port = int(found[1])
+        self.port = int(found[1] or 0)
 
 
 @contextmanager
-def running(folder: Path, app: Path | str, *flags: str, listens: bool = True) -> Generator[Child]:
-    """Runs `pagi run APP` on a free port, its output in files of `folder`; kills it at the end if it still lives."""
+def running(
+    folder: Path,
+    app: Path | str,
+    *flags: str,
+    where: Sequence[str] = FREE_PORT,
+    listens: bool = True,
+    before: Sequence[str] = (),
+    descriptors: Sequence[int] = (),
+) -> Generator[Child]:
+    """Runs `pagi run APP` on a free port, or `where` it is told; its output in files of `folder`. Kills it at the end if it still lives.
+
+    It is started through the command `before`, and gets these `descriptors`.
+    """
     stdout, stderr = folder / "stdout", folder / "stderr"
     with stdout.open("wb") as out, stderr.open("wb") as err:
-        command = [sys.executable, "-m", "pagi", "run", str(app), "--port", "0", *flags]
-        process = subprocess.Popen(command, stdout=out, stderr=err, stdin=subprocess.DEVNULL)
+        command = [*before, sys.executable, "-m", "pagi", "run", str(app), *where, *flags]
+        process = subprocess.Popen(command, stdout=out, stderr=err, stdin=subprocess.DEVNULL, pass_fds=descriptors)
     child = Child(process, stdout, stderr)
     try:
         if listens:

@@ -7,6 +7,7 @@ for it.
 import base64
 import hashlib
 from collections.abc import Callable, Mapping
+from http.client import responses
 from typing import Any, cast
 
 import anyio
@@ -95,9 +96,9 @@ class DowngradedStream(ByteStream):
             if isinstance(event, h11.Request):
                 self._begin(event)
             elif isinstance(event, h11.Data):
-                self._h2.send_data(self._stream_id, bytes(event.data))
+                await self._send_data(bytes(event.data))
             elif isinstance(event, h11.EndOfMessage):
-                if self._key is None:
+                if self._key is None and not self._ended:
                     self._h2.end_stream(self._stream_id)
                 self._kept.append(self._asked.trailing_data[0])
                 return
@@ -121,17 +122,21 @@ class DowngradedStream(ByteStream):
     async def _send_kept(self) -> None:
         if self._is_tunnel:
             for data in self._kept:
-                while data:
-                    room = self._h2.local_flow_control_window(self._stream_id)
-                    size = min(room, self._h2.max_outbound_frame_size, len(data))
-                    if not size:
-                        await self._flush()
-                        for event in self._h2.receive_data(self._without_goaway(await self._wire.receive())):
-                            self._take(event)
-                        continue
-                    self._h2.send_data(self._stream_id, data[:size])
-                    data = data[size:]
+                await self._send_data(data)
             self._kept.clear()
+
+    async def _send_data(self, data: bytes) -> None:
+        """Sends as the windows allow, and reads what opens them."""
+        while data and not self._ended:
+            room = self._h2.local_flow_control_window(self._stream_id)
+            size = min(room, self._h2.max_outbound_frame_size, len(data))
+            if not size:
+                await self._flush()
+                for event in self._h2.receive_data(self._without_goaway(await self._wire.receive())):
+                    self._take(event)
+                continue
+            self._h2.send_data(self._stream_id, data[:size])
+            data = data[size:]
 
     async def _flush(self) -> None:
         if data := self._h2.data_to_send():
@@ -202,4 +207,4 @@ class DowngradedStream(ByteStream):
 def rendered(status: int, fields: list[tuple[bytes, bytes]]) -> bytes:
     """A head as HTTP/1.1 writes it."""
     lines = b"".join(b"%b: %b\r\n" % field for field in fields if not field[0].startswith(b":"))
-    return b"HTTP/1.1 %d \r\n%b\r\n" % (status, lines)
+    return b"HTTP/1.1 %d %b\r\n%b\r\n" % (status, responses.get(status, "").encode(), lines)

@@ -222,7 +222,8 @@ class HandshakeDenied(Exception):
 @asynccontextmanager
 async def served(app: AnyApp, **options: Any) -> AsyncGenerator[Served]:
     """Serves `app` on a free port, without a lifespan unless one is asked for; ends what is still open by force."""
-    server = Server(app, **{"port": 0, "lifespan": "off", **options})
+    where = {} if options.keys() & {"bind", "uds", "fd"} else {"port": 0}
+    server = Server(app, **{**where, "lifespan": "off", **options})
     try:
         async with anyio.create_task_group() as group:
             port = await group.start(server.serve)

@@ -60,6 +60,18 @@ async def test_bytes_count_the_body_without_its_framing(log: Lines) -> None:
     assert json.loads(log.access[0])["bytes_sent"] == 3000
 
 
+async def test_each_request_of_a_connection_counts_its_own_bytes(log: Lines) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"x" * int(scope["path"][1:])})
+
+    async with served(app, access_log_format="json") as server, server.peer() as peer:
+        for size in (b"10", b"0", b"7"):
+            await peer.ask(b"GET /" + size + b" HTTP/1.1\r\nHost: x\r\n\r\n")
+        await eventually(lambda: len(log.access) == 3)
+    assert [json.loads(line)["bytes_sent"] for line in log.access] == [10, 0, 7]
+
+
 async def test_a_quote_in_the_target_forges_no_field(log: Lines) -> None:
     async with served(hello) as server:
         await server.ask(b'GET /a"b\\c?d=" HTTP/1.1\r\nHost: x\r\n\r\n')

@@ -1,6 +1,9 @@
 """Answers as they leave: framing by version and method, files, trailers, hints, 100-continue, and their order."""
 
 import os
+import re
+import time
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +41,14 @@ async def test_an_answer_carries_date_server_and_length() -> None:
         reply = await server.ask()
     assert (reply.header(b"content-length"), reply.header(b"server"), reply.header(b"x-a")) == (b"5", b"pagi", b"1")
     assert (reply.header(b"date") or b"").endswith(b" GMT")
+
+
+async def test_the_date_is_now_in_the_one_form_that_may_be_written() -> None:
+    """RFC 9110 section 5.6.7: IMF-fixdate."""
+    async with served(sender(START, BODY)) as server:
+        date = ((await server.ask()).header(b"date") or b"").decode()
+    assert re.fullmatch(r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT", date)
+    assert abs(parsedate_to_datetime(date).timestamp() - time.time()) < 3
 
 
 async def test_the_applications_own_date_and_server_stand() -> None:
@@ -82,6 +93,13 @@ async def test_http_1_1_closes_when_the_client_asks() -> None:
 
 
 @pytest.mark.http1
+@pytest.mark.parametrize("last", [b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", b"GET / HTTP/1.0\r\n\r\n"])
+async def test_a_request_behind_one_that_closes_is_not_begun(last: bytes) -> None:
+    async with served(STREAM) as server:
+        assert (await server.answer_to(last + GET)).count(b"hello") == 1
+
+
+@pytest.mark.http1
 async def test_http_1_1_closes_when_the_application_asks() -> None:
     async with served(sender({**START, "headers": [(b"connection", b"close")]}, BODY)) as server:
         assert (await server.answer_to(GET)).lower().count(b"connection: close") == 1
@@ -94,6 +112,18 @@ async def test_an_answer_to_head_has_no_body(app: Any) -> None:
         head = await peer.until(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 200")
         assert await peer.is_open()
+
+
+@pytest.mark.parametrize("app", [sender({**START, "headers": [(b"content-type", b"text/plain"), (b"etag", b'"1"')]}, BODY), STREAM])
+async def test_an_answer_to_head_has_the_head_of_the_answer_to_get(app: Any) -> None:
+    async with served(app) as server, server.peer() as peer:
+        got = await peer.ask()
+        head = await peer.ask(b"HEAD / HTTP/1.1\r\nHost: x\r\n\r\n", "HEAD")
+    assert got.body.startswith(b"hello")
+    assert (head.status, head.body) == (got.status, b"")
+    own = {b"date", b"transfer-encoding"}  # the client's proxy from HTTP/2 frames the body by itself
+    assert [field for field in head.headers if field[0] not in own] == [field for field in got.headers if field[0] not in own]
+    assert head.header(b"date")
 
 
 async def test_a_204_and_a_304_have_no_body() -> None:
@@ -124,6 +154,26 @@ async def test_a_whole_answer_leaves_in_one_piece() -> None:
         assert b"hello" in await peer.more()
 
 
+async def test_each_piece_of_a_stream_arrives_before_the_next_is_made() -> None:
+    go = anyio.Event()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        nonlocal go
+        await send(START)
+        for piece in (b"one", b"two", b"three"):
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+            await go.wait()
+            go = anyio.Event()
+        await send({"type": "http.response.body", "body": b""})
+
+    async with served(app) as server, server.peer() as peer:
+        await peer.send(GET)
+        for piece in (b"one", b"two", b"three"):
+            await peer.until(piece + b"\r\n")
+            go.set()
+        assert (await peer.until(b"0\r\n\r\n")) == b"0\r\n\r\n"
+
+
 async def test_a_real_client_reads_us() -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         event = await receive()
@@ -132,7 +182,15 @@ async def test_a_real_client_reads_us() -> None:
     async with served(app) as server, httpx2.AsyncClient(base_url=f"http://127.0.0.1:{server.port}") as client:
         for _ in range(2):
             reply = await client.post("/a/b?c=d", content=b"body")
-            assert (reply.status_code, reply.text) == (200, "c=d|body")
+            assert (reply.status_code, reply.text, reply.headers["content-type"]) == (200, "c=d|body", "text/plain")
+
+
+async def test_a_body_in_utf_8_is_read_by_its_charset() -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        send.full(200, [(b"content-type", b"text/plain; charset=utf-8")], "grüß ☕ 日本".encode())
+
+    async with served(app) as server, httpx2.AsyncClient() as client:
+        assert (await client.get(f"http://127.0.0.1:{server.port}/")).text == "grüß ☕ 日本"
 
 
 # ---- pipelines

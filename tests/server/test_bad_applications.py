@@ -1,6 +1,8 @@
 """What an application that breaks the agreement does to its client, to the log, and to itself: the first two see it, nobody else."""
 
+from contextlib import AsyncExitStack
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 import anyio
 import h11
@@ -59,6 +61,58 @@ async def test_an_application_that_raises_before_its_answer_closes_a_pipeline(lo
 
     async with served(app) as server:
         assert (await server.answer_to(GET + GET)).count(b"HTTP/1.1 500") == 1
+
+
+@pytest.mark.http1
+async def test_of_ten_connections_those_that_fail_are_closed_and_the_others_stay(log: Lines) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["path"] == "/fails":
+            raise ZeroDivisionError
+        send.full(200, [], b"whole")
+
+    async with served(app) as server, AsyncExitStack() as stack:
+        peers = [await stack.enter_async_context(server.peer()) for _ in range(10)]
+        for peer in peers:
+            assert (await peer.ask()).status == 200
+        for peer in peers[:5]:
+            assert (await peer.ask(GET.replace(b"/ ", b"/fails "))).status == 500
+        for peer in peers[:5]:
+            assert await peer.rest() == b""
+        for peer in peers[5:]:
+            assert (await peer.ask()).body == b"whole"
+    assert len(log.errors) == 5
+
+
+async def test_a_500_of_the_servers_counts_as_started_and_the_next_exchange_begins_afresh(log: Lines) -> None:
+    started: list[bool] = []
+    handles: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        handles.append(scope["pagi.connection"])
+        started.append(handles[-1].response_started)
+        if scope["path"] == "/fails":
+            raise ZeroDivisionError
+        send.full(200, [], b"")
+
+    async with served(app) as server, server.peer() as peer:
+        for path in (b"/", b"/", b"/fails"):
+            await peer.ask(GET.replace(b"/ ", path + b" "))
+        await eventually(lambda: len(log.access) == 3)
+    assert started == [False, False, False]
+    assert [handle.response_started for handle in handles] == [True, True, True]
+    assert [handle.disconnect_reason for handle in handles] == [None, None, "server_error"]
+
+
+async def test_a_line_end_that_a_client_smuggles_into_a_header_adds_no_field(log: Lines) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        wanted = unquote_to_bytes(scope["query_string"].removeprefix(b"to="))
+        await send({"type": "http.response.start", "status": 302, "headers": [(b"location", wanted)]})
+        await send({"type": "http.response.body"})
+
+    async with served(app) as server:
+        assert (await server.ask(b"GET /?to=/home HTTP/1.1\r\nHost: x\r\n\r\n")).header(b"location") == b"/home"
+        reply = await server.ask(b"GET /?to=/%0d%0aSet-Cookie:%20a=b HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert (reply.status, reply.header(b"set-cookie"), reply.header(b"location")) == (500, None, None)
 
 
 async def test_an_application_that_raises_in_the_middle_cuts_its_answer(log: Lines) -> None:
@@ -149,6 +203,8 @@ REFUSED: dict[str, tuple[list[Event], str]] = {
     "trailers unannounced": ([START, {"type": "http.response.trailers", "headers": []}], "out of order"),
     "a WebSocket's event": ([{"type": "websocket.accept"}], "websocket.accept"),
     "an unknown event": ([{"type": "http.response.finish"}], "http.response.finish"),
+    "a flush": ([START, {"type": "http.fullflush"}], "http.fullflush"),
+    "a push": ([{"type": "http.response.push", "path": "/", "headers": []}], "http.response.push"),
     "no type": ([{"status": 200}], "type"),
     "no status": ([{"type": "http.response.start", "headers": []}], "status"),
     "a status in words": ([{"type": "http.response.start", "status": "200"}], "status"),
@@ -313,6 +369,7 @@ WEBSOCKET_REFUSED: dict[str, list[Event]] = {
     "neither text nor bytes": [ACCEPT, {"type": "websocket.send"}],
     "bytes as text": [ACCEPT, {"type": "websocket.send", "text": b"x"}],
     "two accepts": [ACCEPT, ACCEPT],
+    "an unknown event": [ACCEPT, {"type": "websocket.finish"}],
     "a lone surrogate": [ACCEPT, {"type": "websocket.send", "text": "\ud800"}],
     "a code of nobody": [ACCEPT, {"type": "websocket.close", "code": 999}],
     "a code that never leaves": [ACCEPT, {"type": "websocket.close", "code": 1006}],

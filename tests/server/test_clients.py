@@ -1,5 +1,7 @@
 """Clients that leave, half-close, reset or stop reading; what the application learns of it, and by which handle."""
 
+import errno
+import socket
 from typing import Any
 
 import anyio
@@ -9,7 +11,7 @@ from pagi.gateway import ClientGone, Reason
 from tests.server.conftest import Lines
 from tests.server.live import GET, eventually, served
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("framing")]
 
 START: dict[str, Any] = {"type": "http.response.start", "status": 200, "headers": []}
 CHUNK = {"type": "http.response.body", "body": b"x" * 32_768, "more_body": True}
@@ -58,6 +60,7 @@ async def test_a_stream_stops_with_client_gone_when_its_client_leaves(how: str, 
     assert log.access[0].split()[-1] in ("client_closed", "write_error")
 
 
+@pytest.mark.http1
 async def test_a_half_close_still_gets_a_one_shot_answer() -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await anyio.sleep(0.1)
@@ -70,6 +73,7 @@ async def test_a_half_close_still_gets_a_one_shot_answer() -> None:
         assert await peer.rest() == b""
 
 
+@pytest.mark.http1
 async def test_a_half_close_after_a_whole_body_still_gets_its_answer() -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         event = await receive()
@@ -100,6 +104,7 @@ async def test_a_half_close_in_the_middle_of_a_body_is_a_departure(log: Lines) -
     assert log.errors == []
 
 
+@pytest.mark.http1
 async def test_pipelined_requests_before_a_half_close_are_all_answered() -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await anyio.sleep(0.02)
@@ -125,6 +130,21 @@ async def test_receive_tells_of_a_client_that_left() -> None:
         await peer.reset()
         await eventually(lambda: len(events) == 2)
     assert events == [{"type": "http.disconnect"}] * 2
+
+
+async def test_receive_after_the_answer_is_a_disconnect_for_as_often_as_asked() -> None:
+    events: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        assert (await receive())["type"] == "http.request"
+        send.full(200, [], b"done")
+        events.extend([await receive(), await receive()])
+
+    async with served(app) as server, server.peer() as peer:
+        assert (await peer.ask()).body == b"done"
+        await eventually(lambda: len(events) == 2)
+        assert await peer.is_open()
+    assert events[:2] == [{"type": "http.disconnect"}] * 2
 
 
 async def test_a_plain_application_is_not_cancelled_when_its_client_leaves() -> None:
@@ -230,6 +250,16 @@ async def test_a_client_that_stops_reading_a_whole_answer_is_cut_too(log: Lines)
         await peer.send(GET)
         await eventually(lambda: bool(log.access))
     assert log.access[0].endswith("write_timeout")
+
+
+async def test_the_system_keeps_nothing_for_a_client_that_was_cut() -> None:
+    app = Endless()
+    async with served(app, write_stall_seconds=0.3) as server:
+        with socket.create_connection(("127.0.0.1", server.port)) as client:
+            client.sendall(GET)
+            await eventually(lambda: bool(app.errors))
+            # It never read, so an orderly end would wait behind megabytes. A reset overtakes them, and both kernels let go.
+            await eventually(lambda: client.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == errno.ECONNRESET)
 
 
 async def test_the_next_request_waits_until_the_client_reads_the_last_answer() -> None:
@@ -342,6 +372,23 @@ async def test_a_clean_end_completes_once_and_never_disconnects() -> None:
     assert (handle.is_connected, handle.response_complete, handle.disconnect_reason, handle.outcome) == (False, True, None, "sent")
     handle.on_complete(lambda: told.append("late"))
     assert told == ["complete", "late"]
+
+
+@pytest.mark.parametrize("connection", [b"keep-alive", b"close"])
+async def test_an_answer_completes_whatever_becomes_of_its_connection(connection: bytes) -> None:
+    told: list[str] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        scope["pagi.connection"].on_complete(lambda: told.append("complete"))
+        scope["pagi.connection"].on_disconnect(told.append)
+        await send(START)
+        await send({"type": "http.response.body", "body": b"x"})
+
+    async with served(app) as server:
+        assert (await server.ask(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: " + connection + b"\r\n\r\n")).body == b"x"
+        await eventually(lambda: bool(told))
+        await anyio.sleep(0.05)
+    assert told == ["complete"]
 
 
 async def test_an_early_end_disconnects_once_and_never_completes() -> None:

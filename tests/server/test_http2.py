@@ -280,6 +280,17 @@ async def test_an_idle_connection_ends_after_its_keep_alive() -> None:
         assert client.goaways[-1] == (1, NO_ERROR)
 
 
+async def test_refusals_that_wait_for_a_shut_window_do_not_keep_the_connection_for_ever() -> None:
+    async with (
+        served(Held(), max_body_bytes=10, keep_alive_seconds=0.2, write_stall_seconds=0.4) as server,
+        connected(server, window=0) as client,
+    ):
+        stream_id = await client.ask("/", "POST", (b"content-length", b"11"), ends=False)
+        await client.until(lambda: client.replies[stream_id].status == 413)
+        await client.until(lambda: client.has_ended)
+        assert not client.replies[stream_id].is_complete
+
+
 async def test_a_preface_that_comes_byte_by_byte_is_understood() -> None:
     async with served(Held()) as server, server.peer() as peer:
         for byte in b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00":

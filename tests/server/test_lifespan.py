@@ -77,11 +77,11 @@ async def test_off_never_asks() -> None:
     assert app.heard == []
 
 
-@pytest.mark.parametrize("start", ["raises", "returns"])
-async def test_auto_serves_an_application_that_declines(start: str, log: Lines) -> None:
+@pytest.mark.parametrize(("start", "words"), [("raises", "ZeroDivisionError: no database"), ("returns", "returned at once")])
+async def test_auto_serves_an_application_that_declines(start: str, words: str, log: Lines) -> None:
     async with served(Living(start=start), lifespan="auto") as server:
         assert (await server.ask()).status == 200
-    assert any("has no lifespan" in line for line in log.server)
+    assert any("has no lifespan" in line and words in line for line in log.server)
 
 
 @pytest.mark.parametrize(("start", "words"), [("raises", "ZeroDivisionError: no database"), ("returns", "returned at once")])
@@ -142,6 +142,26 @@ async def test_each_request_gets_a_shallow_copy_of_the_state() -> None:
         for _ in range(2):
             assert (await server.ask()).body == b"['shared']"
     assert shared == ["x", "x"]
+
+
+async def test_a_key_set_while_serving_is_seen_by_the_requests_after_it() -> None:
+    live: dict[str, Any] = {}
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            await receive()
+            live["state"] = scope["state"]
+            await send({"type": "lifespan.startup.complete"})
+            await receive()
+            await send({"type": "lifespan.shutdown.complete"})
+            return
+        before = sorted(scope["state"])
+        live["state"]["flag"] = True
+        send.full(200, [], repr((before, sorted(scope["state"]))).encode())
+
+    async with served(app, lifespan="on") as server:
+        assert (await server.ask()).body == b"([], [])"
+        assert (await server.ask()).body == b"(['flag'], ['flag'])"
 
 
 async def test_an_event_out_of_order_is_raised_from_send(log: Lines) -> None:

@@ -161,7 +161,7 @@ async def test_an_idle_connection_of_one_that_retires_may_still_ask() -> None:
     async with served(app, keep_alive_seconds=0.6) as server, server.peer() as asking, server.peer() as idle:
         await asking.ask()
         await idle.ask()
-        server.server.shutdown(retire=True)
+        server.server.shutdown(retiring=True)
         await anyio.sleep(0.2)
         assert (await asking.ask()).header(b"connection") == b"close"
         with anyio.fail_after(1.5):
@@ -327,6 +327,25 @@ async def test_a_stream_whose_client_has_left_is_given_up_at_once() -> None:
             server.server.shutdown()
             await eventually(lambda: ends == ["client", "abandoned"])
     assert not server.server.was_cut
+
+
+@pytest.mark.parametrize("request_", [GET, WISH], ids=["http", "sse"])
+async def test_who_is_left_at_the_deadline_is_told_that_it_was_the_server(request_: bytes) -> None:
+    """The original told its event streams that the client had gone."""
+    told: list[str] = []
+
+    @pagi_app
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        scope["pagi.connection"].on_disconnect(told.append)
+        await send({"type": "sse.start"} if scope["type"] == "sse" else START)
+        await anyio.sleep(30)
+
+    async with served(app, graceful_seconds=0.1) as server, server.peer() as peer:
+        await peer.send(request_)
+        await peer.until(b"\r\n\r\n")
+        server.server.shutdown()
+        await eventually(lambda: bool(told))
+    assert told == ["server_shutdown"]
 
 
 async def test_a_stream_that_hears_nothing_is_cut_without_a_clean_end() -> None:

@@ -88,6 +88,53 @@ async def test_a_stream_begins_with_its_head_and_its_event(log: Lines) -> None:
     assert b"id: 1\n" in data
 
 
+async def test_each_event_leaves_before_the_next_is_made() -> None:
+    go = anyio.Event()
+
+    @pagi_app
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        nonlocal go
+        await send({"type": "sse.start"})
+        for number in range(3):
+            await send({"type": "sse.send", "data": str(number)})
+            await go.wait()
+            go = anyio.Event()
+
+    async with served(app) as server, server.peer() as peer:
+        await peer.send(WISH)
+        for number in range(3):
+            await peer.until(b"data: %d\n\n" % number)
+            go.set()
+
+
+@pytest.mark.http1
+async def test_an_event_stream_to_http_1_0_ends_with_the_connection() -> None:
+    """The original answered an HTTP/1.0 client by HTTP/1.1, in chunks."""
+
+    @pagi_app
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "sse.start"})
+        await send({"type": "sse.send", "data": "x"})
+
+    async with served(app) as server:
+        head, _, body = (await server.answer_to(WISH.replace(b"HTTP/1.1", b"HTTP/1.0"))).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.0 200 ")
+    assert b"transfer-encoding" not in head
+    assert body == b"data: x\n\n"
+
+
+async def test_text_of_any_script_arrives_as_utf_8() -> None:
+    """A character above U+00FF ended the whole process of the original."""
+
+    @pagi_app
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "sse.start"})
+        await send({"type": "sse.send", "data": "grüß ☕ 日本", "event": "é", "id": "☃", "comment": "ü"})
+
+    async with served(app) as server:
+        assert (await server.ask(WISH)).body.decode() == ":ü\nevent: é\ndata: grüß ☕ 日本\nid: ☃\n\n"
+
+
 async def test_a_head_alone_leaves_at_once() -> None:
     @pagi_app
     async def app(scope: Any, receive: Any, send: Any) -> None:
@@ -222,6 +269,20 @@ async def test_a_stream_can_be_declined_by_an_ordinary_answer() -> None:
         assert await peer.is_open()
 
 
+async def test_a_204_tells_the_client_not_to_come_back() -> None:
+    """HTML section 9.2.3: an EventSource reconnects after everything but this."""
+
+    @pagi_app
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "sse.http.response.start", "status": 204, "headers": []})
+        await send({"type": "sse.http.response.body", "body": b""})
+
+    async with served(app) as server, server.peer() as peer:
+        reply = await peer.ask(WISH)
+        assert (reply.status, reply.body, reply.header(b"content-type")) == (204, b"", None)
+        assert await peer.is_open()
+
+
 @pytest.mark.parametrize(
     "event",
     [
@@ -231,6 +292,8 @@ async def test_a_stream_can_be_declined_by_an_ordinary_answer() -> None:
         {"type": "sse.send", "data": "x", "id": "1\x002"},
         {"type": "sse.send", "data": "x", "retry": "soon"},
         {"type": "sse.comment", "comment": 1},
+        {"type": "sse.finish"},
+        {"type": "http.fullflush"},
         {"type": "http.response.start", "status": 200},
         {"type": "sse.start"},
     ],

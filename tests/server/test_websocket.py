@@ -187,10 +187,27 @@ async def test_a_broken_frame_closes_with_its_code(name: str, log: Lines) -> Non
         assert answer[:1] == b"\x88"
         assert int.from_bytes(answer[2:4], "big") == code
         await eventually(lambda: bool(app.ends))
+    assert app.ends == [(code, "protocol_error")]
     assert app.reasons == ["protocol_error"]
     assert [line for line in log.server if f"closed with {code}" in line]
     assert log.access[0].endswith("protocol_error")
     assert log.errors == []
+
+
+@pytest.mark.parametrize(
+    "data", [frame(FIN | TEXT, b"\xff"), frame(FIN | BINARY, b"x" * 1025), frame(FIN | 3)], ids=["1007", "1009", "1002"]
+)
+async def test_a_session_that_is_broken_off_harms_no_other(data: bytes) -> None:
+    async with served(Echo(), ws_max_message_bytes=1024) as server, server.websocket() as beside, server.peer() as broken:
+        await broken.send(GOOD)
+        await broken.until(b"\r\n\r\n")
+        await broken.send(data)
+        await broken.rest()
+        await beside.send(TextMessage("grüß ☕"))
+        assert await beside.next() == TextMessage("grüß ☕")
+        async with server.websocket() as fresh:
+            await fresh.send(TextMessage("x"))
+            assert await fresh.next() == TextMessage("x")
 
 
 async def test_an_inflated_message_over_the_limit_closes_with_1009(log: Lines) -> None:
@@ -384,6 +401,36 @@ async def test_the_application_sets_its_own_heartbeat() -> None:
 
     async with served(app) as server, server.websocket() as session:
         assert isinstance(await session.next(), Ping)
+
+
+async def test_a_timeout_that_the_application_sets_ends_a_session_without_pongs() -> None:
+    ends: Ends = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        await send({"type": "websocket.keepalive", "interval": 0.05, "timeout": 0.1})
+        event = await receive()
+        ends.append((event["code"], event["reason"]))
+
+    async with served(app) as server, server.websocket() as session:
+        assert isinstance(await session.next(), Ping)
+        await eventually(lambda: bool(ends))
+    assert ends == [(1006, "keepalive_timeout")]
+
+
+async def test_a_heartbeat_of_0_stops_it_and_the_last_word_counts() -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        await send({"type": "websocket.keepalive", "interval": 0.05})
+        await send({"type": "websocket.keepalive", "interval": 0})
+        await anyio.sleep(0.2)
+        await send({"type": "websocket.send", "text": "quiet"})
+        await receive()
+
+    async with served(app, ws_ping_interval_seconds=0.05) as server, server.websocket() as session:
+        assert await session.next() == TextMessage("quiet")
 
 
 async def test_an_idle_session_is_closed_with_1001(log: Lines) -> None:

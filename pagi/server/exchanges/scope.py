@@ -1,6 +1,7 @@
 """Scopes: what the application is told about an exchange before anything happens."""
 
 import os
+from collections.abc import Callable, MutableMapping
 from typing import Any
 
 import msgspec
@@ -24,6 +25,10 @@ class Peer(msgspec.Struct, frozen=True, gc=False):
     """None on a Unix socket; then the scope has no `client` at all."""
     server: tuple[str, int | None]
     scheme: str = "http"
+    is_announced: bool = False
+    """A PROXY header named these ends; without a client where it did not say who that is."""
+    forwarding: Callable[[MutableMapping[str, Any]], None] | None = None
+    """What becomes of forwarding fields in this peer's scopes; None where nobody looks at them."""
 
 
 def peer_of(peername: Any, sockname: Any) -> Peer:
@@ -34,10 +39,16 @@ def peer_of(peername: Any, sockname: Any) -> Peer:
     >>> peer_of("", b"/run/app.sock").server
     ('/run/app.sock', None)
     """
-    client = (str(peername[0]), int(peername[1])) if _is_address(peername) else None
+    client = (_host(peername), int(peername[1])) if _is_address(peername) else None
     if _is_address(sockname):
-        return Peer(client, (str(sockname[0]), int(sockname[1])))
+        return Peer(client, (_host(sockname), int(sockname[1])))
     return Peer(client, (os.fsdecode(sockname or ""), None))
+
+
+def _host(address: tuple[Any, ...]) -> str:
+    """The host of an address; IPv4 as such, where a socket for both (systemd's are) says it within IPv6."""
+    host = str(address[0])
+    return host.removeprefix("::ffff:") if "." in host else host
 
 
 def _is_address(name: object) -> TypeIs[tuple[Any, ...]]:
@@ -46,7 +57,7 @@ def _is_address(name: object) -> TypeIs[tuple[Any, ...]]:
 
 def common_scope(peer: Peer, root_path: str) -> dict[str, Any]:
     """What all scopes of one listener have in common. Copying it is cheaper than naming it all for each request."""
-    scope: dict[str, Any] = {
+    return {
         "type": "http",
         "asgi": ASGI_VERSIONS,
         "pagi": PAGI_VERSIONS,
@@ -64,9 +75,6 @@ def common_scope(peer: Peer, root_path: str) -> dict[str, Any]:
         "pagi.transport": None,
         "pagi.connection": None,
     }
-    if peer.client is not None:
-        scope["client"] = None
-    return scope
 
 
 def http_scope(
@@ -99,6 +107,8 @@ def http_scope(
     scope["pagi.transport"] = transport
     if peer.client is not None:
         scope["client"] = peer.client
+    if peer.forwarding is not None:
+        peer.forwarding(scope)
     return scope
 
 
@@ -114,7 +124,7 @@ def websocket_scope(
     """The scope of a WebSocket session: no method, `ws` or `wss`, and the subprotocols the client offers."""
     scope = http_scope(common, peer, "websocket", head, state, handle, transport)
     del scope["method"]
-    scope["scheme"] = "wss" if scope["scheme"] == "https" else "ws"
+    scope["scheme"] = "wss" if scope["scheme"] in ("https", "wss") else "ws"
     scope["subprotocols"] = subprotocols
     scope["extensions"] = WEBSOCKET_EXTENSIONS.copy()
     return scope

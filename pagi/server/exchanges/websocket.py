@@ -13,6 +13,7 @@ from pagi.server.wire.websocket_events import BinaryMessage, Closed, TextMessage
 
 BIG_BYTES = 4096
 """A message from which on it is worth looking at the marks."""
+MOMENT_SECONDS = 0.01
 NO_CODE = 1006
 """Never on the wire: the session ended without a Close (RFC 6455 section 7.4.1)."""
 
@@ -355,8 +356,16 @@ class WebSocketExchange(Exchange):
     def _ping_tick(self) -> None:
         self._ping_timer = None
         frames = self._frames
-        if frames is not None and frames.is_open and not self._peer_done:
-            self._ping(frames, self.carrier.service.runtime.now())
+        if frames is None or not frames.is_open or self._peer_done:
+            return
+        runtime = self.carrier.service.runtime
+        now = runtime.now()
+        if now - self._last_ping > 2 * self._ping_interval:
+            # The process stood still: what the client sent meanwhile is looked at before it is judged (see `Sweeper`).
+            self._last_ping = now - self._ping_interval
+            self._ping_timer = runtime.at(now + MOMENT_SECONDS, self._ping_tick)
+        else:
+            self._ping(frames, now)
             self._arrange_ping()
 
     # ---- the ends

@@ -6,12 +6,15 @@ from typing import Any, cast
 import msgspec
 
 from pagi.http.errors import ConfigError
+from pagi.http.networks import Networks
+from pagi.server.options.binds import parse_binds
 from pagi.server.options.flag import KIB, MIB, Bytes, Count, Flag, Seconds
 from pagi.server.options.http import BodyOptions, FlowOptions, HTTP1Options
 from pagi.server.options.http2 import HTTP2Options
-from pagi.server.options.listening import ListenOptions
+from pagi.server.options.listening import ListenOptions, clash
 from pagi.server.options.live import SSEOptions, WebSocketOptions
 from pagi.server.options.processes import ProcessOptions
+from pagi.server.options.proxies import ProxyOptions
 from pagi.server.options.serving import ServeOptions, TimeoutOptions
 from pagi.server.options.watch import WatchOptions
 
@@ -27,6 +30,7 @@ __all__ = [
     "HTTP2Options",
     "ListenOptions",
     "ProcessOptions",
+    "ProxyOptions",
     "SSEOptions",
     "Seconds",
     "ServeOptions",
@@ -47,6 +51,7 @@ class ServerOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """
 
     listen: ListenOptions = ListenOptions()
+    proxies: ProxyOptions = ProxyOptions()
     serve: ServeOptions = ServeOptions()
     timeouts: TimeoutOptions = TimeoutOptions()
     http1: HTTP1Options = HTTP1Options()
@@ -82,6 +87,14 @@ def server_options(**flat: Any) -> ServerOptions:
         options = msgspec.convert(groups, ServerOptions)
     except msgspec.ValidationError as error:
         raise ConfigError(f"server option refused: {error}") from error
+    if two := clash(flat.keys()):
+        raise ConfigError(f"{two[0]} and {two[1]} both say where to listen: give one; bind takes several addresses of any kind")
+    parse_binds(options.listen.bind)
+    for name in ("forwarded_allow_ips", "proxy_protocol_allow_ips"):
+        try:
+            Networks(getattr(options.proxies, name))
+        except ValueError as error:
+            raise ConfigError(f"{name}: {error}") from error
     flow = options.flow
     if flow.low_water_bytes > flow.high_water_bytes:
         raise ConfigError(f"low_water_bytes ({flow.low_water_bytes}) is over high_water_bytes ({flow.high_water_bytes})")

@@ -7,7 +7,7 @@ import msgspec
 from pagi.server.options.flag import Count, Flag, Seconds
 
 Workers: TypeAlias = Annotated[int, msgspec.Meta(ge=1)] | Literal["auto"]
-Octal: TypeAlias = Annotated[str, msgspec.Meta(pattern="^0?[0-7]{1,3}$", description="an octal number such as 022")]
+Mode: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=0o777)]
 
 
 class ProcessOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -30,7 +30,7 @@ class ProcessOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     pid_file: Annotated[str | None, Flag("--pid-file", help="File for the process id, locked while the process runs.")] = None
     user: Annotated[str | None, Flag("--user", help="User to become once the sockets are bound, by name or number.")] = None
     group: Annotated[str | None, Flag("--group", help="Group to become, by name or number; none: the user's own.")] = None
-    umask: Annotated[Octal | None, Flag("--umask", help="Permissions that new files are not given.")] = None
+    umask: Annotated[Mode | None, Flag("--umask", help="Permissions that new files are not given, such as 0o027.")] = None
     daemon: Annotated[bool, Flag("--daemon", help="Leave the terminal once all workers serve.")] = False
 
     @property

@@ -11,6 +11,7 @@ from contextlib import suppress
 import msgspec
 
 from pagi.server.options import ListenOptions
+from pagi.server.process.unix_files import UnixFile
 from pagi.server.process.waiting import Waiting
 from pagi.server.process.worker_process import ending
 
@@ -26,6 +27,8 @@ class Legacy(msgspec.Struct, frozen=True, kw_only=True):
     listen: ListenOptions
     """What the sockets were opened for."""
     sockets: list[int]
+    files: list[UnixFile]
+    """Of the Unix sockets among them that were bound by us."""
     pid_file: int | None
     word: int
     """Where the successor says that it serves."""
@@ -60,14 +63,14 @@ class Replacing:
         """A successor was started and does not serve yet."""
         return self._process is not None
 
-    def begin(self, listen: ListenOptions, sockets: list[int], pid_file: int | None, also: list[int]) -> None:
+    def begin(self, listen: ListenOptions, sockets: list[int], files: list[UnixFile], pid_file: int | None, also: list[int]) -> None:
         """Starts the successor. `also` are descriptors that it knows of by other ways. If it fails, all is as before."""
         if self._process is not None:
             log.warning("process %d is about to take over already", self._process.pid)
             return
         self._word, theirs = socket.socketpair()
         self._word.setblocking(False)
-        legacy = Legacy(listen=listen, sockets=sockets, pid_file=pid_file, word=theirs.fileno())
+        legacy = Legacy(listen=listen, sockets=sockets, files=files, pid_file=pid_file, word=theirs.fileno())
         environment = {**self._environment, VARIABLE: msgspec.json.encode(legacy).decode()}
         given = [*sockets, theirs.fileno(), *also, *([pid_file] if pid_file is not None else [])]
         try:

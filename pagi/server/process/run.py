@@ -15,11 +15,15 @@ from pagi.gateway.types import AnyApp
 from pagi.http.errors import ConfigError
 from pagi.server.options import ServerOptions, server_options
 from pagi.server.process import systemd
+from pagi.server.process.descriptors import allow_connections
 from pagi.server.process.exit_codes import EXIT_CLEAN, EXIT_CUT, EXIT_FAILED, EXIT_START
 from pagi.server.process.lifespan import StartupFailed
+from pagi.server.process.listeners import open_listeners
+from pagi.server.process.looking_in import let_look_in
 from pagi.server.process.memory import keep_freed_memory
 from pagi.server.process.signals import obey_signals
 from pagi.server.process.systemd import ServiceManager
+from pagi.server.process.windows import Windows, open_windows
 from pagi.server.server import Server
 
 log = logging.getLogger("pagi.server")
@@ -36,11 +40,15 @@ def run(app: AnyApp, options: ServerOptions, sockets: list[socket.socket] | None
     demand_one_process(options)
     try:
         if options.processes.umask is not None:
-            os.umask(int(options.processes.umask, 8))
+            os.umask(options.processes.umask)
         manager = ServiceManager(os.environ)
         for name in systemd.VARIABLES:
             os.environ.pop(name, None)
-        return on_loop(app, options, sockets, partial(_obey, manager), manager.ready)
+        windows = open_windows(options.watch)
+        try:
+            return on_loop(app, options, sockets, partial(_obey, manager, windows), manager.ready)
+        finally:
+            windows.close()
     except (ConfigError, StartupFailed) as error:
         log.error("%s", error)
         return EXIT_START
@@ -98,10 +106,13 @@ def _demand(package: str, remedy: str) -> None:
         raise ConfigError(f"loop {package!r} was asked for, but {package} is not installed; {remedy}")
 
 
-async def _obey(manager: ServiceManager, server: Server, *, task_status: TaskStatus[None]) -> None:
+async def _obey(manager: ServiceManager, windows: Windows, server: Server, *, task_status: TaskStatus[None]) -> None:
     """What goes on beside a server that is the whole service."""
     async with anyio.create_task_group() as group:
         await group.start(obey_signals, server, manager.stopping)
+        if windows.sockets:
+            log.info("open to whoever may look in: %s", windows)
+            group.start_soon(let_look_in, server, windows)
         if manager.watchdog_seconds is not None:
             group.start_soon(_stay_alive, manager, manager.watchdog_seconds)
         task_status.started()
@@ -135,6 +146,7 @@ def on_loop(
     """
     backend, backend_options = choose_loop(options.serve.loop)
     keep_freed_memory()
+    allow_connections(options.listen.max_connections)
     return anyio.run(_attended, app, options, sockets, obey, when_ready, backend=backend, backend_options=backend_options)
 
 
@@ -142,11 +154,13 @@ async def _attended(
     app: AnyApp, options: ServerOptions, sockets: list[socket.socket] | None, obey: Obey, when_ready: Callable[[], None] | None
 ) -> int:
     server = Server(app, options)
+    server.build()
+    listeners = open_listeners(options.listen, os.environ) if sockets is None else sockets
     failure: Exception | None = None
     async with anyio.create_task_group() as group:
         await group.start(obey, server)
         try:
-            await server.serve(sockets, task_status=WhenReady(when_ready) if when_ready else anyio.TASK_STATUS_IGNORED)
+            await server.serve(listeners, task_status=WhenReady(when_ready) if when_ready else anyio.TASK_STATUS_IGNORED)
         except Exception as error:
             failure = error
         group.cancel_scope.cancel()

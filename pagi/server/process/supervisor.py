@@ -15,7 +15,7 @@ from pagi.server.process.channel import Failed, Orders, Status
 from pagi.server.process.daemon import let_streams_go, tell
 from pagi.server.process.exit_codes import EXIT_CLEAN, EXIT_CUT
 from pagi.server.process.fleet import Fleet
-from pagi.server.process.listeners import address_of, close_listeners
+from pagi.server.process.listeners import Listeners, address_of
 from pagi.server.process.pid_file import PidFile
 from pagi.server.process.replacing import Replacing, take_over
 from pagi.server.process.rolling import Roll
@@ -23,6 +23,7 @@ from pagi.server.process.shares import Shares
 from pagi.server.process.slots import Limits, Slot, Worker, counted
 from pagi.server.process.systemd import ServiceManager
 from pagi.server.process.terminal import Terminal
+from pagi.server.process.unix_files import UnixFile
 from pagi.server.process.waiting import Waiting
 from pagi.server.process.worker_process import Program, WorkerProcess
 
@@ -39,6 +40,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     workers: int
     sockets: list[int]
     """Descriptors that listen."""
+    files: list[UnixFile]
+    """Of the Unix sockets among them that were bound by us."""
     program: Program
     """What is run as a worker."""
     application: msgspec.Raw
@@ -64,7 +67,8 @@ class Supervisor:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.waiting = Waiting()
-        self.sockets = [socket.socket(fileno=descriptor) for descriptor in plan.sockets]
+        self.listeners = Listeners(socket.socket(fileno=descriptor) for descriptor in plan.sockets)
+        self.listeners.files += plan.files
         self.fleet = Fleet(self.waiting, self._start_worker, limits(plan.options), self)
         self.roll = Roll(self.fleet)
         self._shares = Shares.made()
@@ -125,12 +129,12 @@ class Supervisor:
             log.warning("not replaced: the workers %s", "are ending" if self._is_stopping else "do not all serve yet")
             return
         also = [] if self.plan.in_charge is None else [self.plan.in_charge]
-        self.replacing.begin(self.plan.options.listen, self.plan.sockets, self.plan.pid_file, also)
+        self.replacing.begin(self.plan.options.listen, self.plan.sockets, self.plan.files, self.plan.pid_file, also)
 
     # ---- what the fleet tells
 
     def started(self) -> None:
-        log.info("listening on %s: %s", ", ".join(map(address_of, self.sockets)), counted(len(self.fleet.slots)))
+        log.info("listening on %s: %s", ", ".join(map(address_of, self.listeners.sockets)), counted(len(self.fleet.slots)))
         self._is_in_charge = True
         if self._pid_file is not None:
             self._pid_file.write()
@@ -213,7 +217,7 @@ class Supervisor:
 
     def _begin_end(self) -> None:
         self._is_stopping = True
-        for opened in self.sockets:
+        for opened in self.listeners.sockets:
             opened.close()
 
     def _stay_alive(self, seconds: float) -> None:
@@ -222,8 +226,10 @@ class Supervisor:
 
     def _leave(self) -> None:
         self.waiting.close()
+        if not self._is_in_charge:
+            self.listeners.keep_files()
         try:
-            close_listeners(self.sockets, self.plan.options.listen if self._is_in_charge else None)
+            self.listeners.close()
         except OSError as error:
             log.warning("%s is left behind: %s", error.filename, error.strerror)
         if self._pid_file is not None:

@@ -111,7 +111,7 @@ async def _obey_orders(server: Server, channel: Channel[Order], number: int) -> 
         for order in channel.receive():
             match order:
                 case Retire():
-                    server.shutdown(retire=True)
+                    server.shutdown(retiring=True)
                 case Ask("status") if server.service is not None:
                     channel.send(Status("status", msgspec.to_builtins(report(server.service, number))))
                 case Ask(what):

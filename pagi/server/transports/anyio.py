@@ -12,8 +12,8 @@ import anyio.lowlevel
 from anyio.abc import TaskGroup
 
 from pagi.gateway.connection import Waiter
-from pagi.server.endings import LINGER_BYTES, LINGER_SECONDS, reason_of
-from pagi.server.exchanges.scope import peer_of
+from pagi.server.endings import LINGER_BYTES, LINGER_SECONDS, forget_unsent, reason_of
+from pagi.server.exchanges.scope import Peer, peer_of
 from pagi.server.opening import open_connection
 from pagi.server.runtime import Listener, Timer
 from pagi.server.service import Service
@@ -148,15 +148,15 @@ class SocketLine:
         self._lingering: int | None = None
         self._lost = False
 
-    def begin(self) -> bool:
-        """Looks who is there, and has a connection made for it. Returns whether there is something to read."""
+    def begin(self, peer: Peer | None = None) -> bool:
+        """Looks who is there, unless that is known, and has a connection made for it. Returns whether there is something to read."""
         accepted = self._socket
         try:
-            names = accepted.getpeername(), accepted.getsockname()
+            peer = peer or peer_of(accepted.getpeername(), accepted.getsockname())
         except OSError:
             accepted.close()  # it was reset before it was looked at
             return False
-        open_connection(self._service, self, peer_of(*names))
+        open_connection(self._service, self, peer)
         return True
 
     # ---- what the connection asks (see `Line`)
@@ -227,7 +227,9 @@ class SocketLine:
             self._finish()
 
     def abort(self) -> None:
-        self._lose(None)
+        if not self._lost:
+            forget_unsent(self._socket)
+            self._lose(None)
 
     # ---- inside
 
@@ -322,7 +324,7 @@ class SocketLine:
             return
         with suppress(OSError):  # the peer may have gone already
             self._socket.shutdown(socket.SHUT_WR)
-        self._runtime.at(self._runtime.now() + LINGER_SECONDS, self.abort)
+        self._runtime.at(self._runtime.now() + LINGER_SECONDS, partial(self._lose, None))
 
     def _lose(self, error: OSError | None) -> None:
         if self._lost:

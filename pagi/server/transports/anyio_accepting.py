@@ -8,6 +8,7 @@ from anyio.abc import TaskGroup, TaskStatus
 from pagi.server.service import Service
 from pagi.server.transports.accepting import OPENING_SECONDS, Acceptor, Pause
 from pagi.server.transports.anyio import AnyioRuntime, SocketLine
+from pagi.server.transports.arrival import Arrival
 
 
 class AnyioTransport:
@@ -65,11 +66,21 @@ class AnyioTransport:
                 return
 
     def _begin(self, accepted: socket.socket) -> None:
+        if self._service.announcers is not None:
+            self._work.start_soon(self._arrive, accepted, Arrival(self._service, accepted))
+            return
         self._opening += 1
         self._work.start_soon(self._open, accepted)
 
+    async def _arrive(self, accepted: socket.socket, arrival: Arrival) -> None:
+        peer = await arrival.peer()
+        if peer is not None:
+            line = self._line(accepted)
+            if line.begin(peer):
+                await line.read()
+
     async def _open(self, accepted: socket.socket) -> None:
-        line = SocketLine(self._service, self.runtime, self._clockwork, self._work, accepted)
+        line = self._line(accepted)
         try:
             is_open = line.begin()
         finally:
@@ -78,6 +89,9 @@ class AnyioTransport:
                 self._opened.set()
         if is_open:
             await line.read()
+
+    def _line(self, accepted: socket.socket) -> SocketLine:
+        return SocketLine(self._service, self.runtime, self._clockwork, self._work, accepted)
 
 
 async def _hold_group(*, task_status: TaskStatus[TaskGroup]) -> None:

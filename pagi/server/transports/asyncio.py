@@ -8,13 +8,14 @@ from functools import partial
 from typing import Any, cast
 
 from pagi.gateway.connection import Waiter
-from pagi.server.endings import LINGER_BYTES, LINGER_SECONDS, reason_of
-from pagi.server.exchanges.scope import peer_of
+from pagi.server.endings import LINGER_BYTES, LINGER_SECONDS, forget_unsent, reason_of
+from pagi.server.exchanges.scope import Peer, peer_of
 from pagi.server.opening import open_connection
 from pagi.server.runtime import Listener, Timer
 from pagi.server.service import Service
 from pagi.server.transports.accepting import OPENING_SECONDS, Acceptor, Pause
 from pagi.server.transports.adoption import Adopter
+from pagi.server.transports.arrival import Arrival
 from pagi.server.transports.parts import has_file
 from pagi.server.transports.past_transport import PastTransport
 from pagi.server.transports.tick import TickEnd
@@ -93,11 +94,15 @@ class ProtocolLine(asyncio.Protocol):
     sends_files = True
 
     __slots__ = (
-        "_closes", "_connection", "_due", "_flushes", "_lingering", "_loop", "_marks", "_past", "_runtime", "_service", "_small",
+        "_closes", "_connection", "_due", "_flushes", "_lingering", "_loop", "_marks", "_past", "_peer", "_runtime", "_service", "_small",
         "_transport",
     )  # fmt: skip
 
-    def __init__(self, service: Service, loop: asyncio.AbstractEventLoop, marks: tuple[int, int], runtime: AsyncioRuntime) -> None:
+    def __init__(
+        self, service: Service, loop: asyncio.AbstractEventLoop, marks: tuple[int, int], runtime: AsyncioRuntime, peer: Peer | None = None
+    ) -> None:
+        self._peer = peer
+        """The ends that a proxy told; None: those of the socket."""
         self._runtime = runtime
         self._due: Sequence[Part] | None = None
         self._past: PastTransport | None = None
@@ -117,7 +122,8 @@ class ProtocolLine(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(*self._marks)
-        open_connection(self._service, self, peer_of(transport.get_extra_info("peername"), transport.get_extra_info("sockname")))
+        peer = self._peer or peer_of(transport.get_extra_info("peername"), transport.get_extra_info("sockname"))
+        open_connection(self._service, self, peer)
 
     def data_received(self, data: bytes) -> None:
         if self._lingering is None and self._connection is not None:
@@ -171,7 +177,7 @@ class ProtocolLine(asyncio.Protocol):
     def _write_due(self) -> None:
         """Hands what was collected in this tick to the operating system."""
         parts, self._due = self._due, None
-        if parts:
+        if parts and not self._transport.is_closing():  # uvloop raises where asyncio drops what nobody will read
             part = parts[0]
             if len(parts) == 1 and isinstance(part, bytes) and self._past is None:
                 self._transport.write(part)
@@ -244,7 +250,11 @@ class ProtocolLine(asyncio.Protocol):
             self._closes = linger or bool(self._closes)
         elif linger and self._transport.can_write_eof():
             self._lingering = LINGER_BYTES
-            self._transport.write_eof()
+            try:
+                self._transport.write_eof()
+            except OSError:
+                self._transport.abort()  # the peer has gone already
+                return
             self._transport.resume_reading()
             self._loop.call_later(LINGER_SECONDS, self._transport.close)
         else:
@@ -254,6 +264,8 @@ class ProtocolLine(asyncio.Protocol):
         if self._past is not None:
             self._past.close()
             self._past = None
+        if self._connection is not None:  # else it is closed, and the descriptor may be another's by now
+            forget_unsent(self._transport.get_extra_info("socket"))
         self._transport.abort()
 
 
@@ -263,12 +275,15 @@ class AsyncioTransport:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self.runtime = AsyncioRuntime(loop)
-        self._acceptors: dict[Acceptor, Callable[[], ProtocolLine]] = {}
+        self._acceptors: dict[Acceptor, Callable[..., ProtocolLine]] = {}
         """What makes the lines of each listening socket."""
         self._openings: set[asyncio.Task[None]] = set()
+        self._arrivals: set[asyncio.Task[None]] = set()
+        """Connections whose proxies have not spoken yet; they need not be awaited, for each counts as one that is open."""
 
     async def listen(self, service: Service, sockets: list[socket.socket]) -> None:
         """Accepts from now on."""
+        self._service = service
         flow = service.options.flow
         # asyncio's mark must be exceeded, ours is reached: so uvloop also writes 64 KiB at once instead of queueing them.
         high = max(flow.high_water_bytes - 1, 0)
@@ -307,12 +322,21 @@ class AsyncioTransport:
         if accepted is not None:
             self._begin(accepted, self._acceptors[acceptor])
 
-    def _begin(self, accepted: socket.socket, line: Callable[[], ProtocolLine]) -> None:
-        task = self._loop.create_task(self._open(accepted, line))
-        self._openings.add(task)
-        task.add_done_callback(self._openings.discard)
+    def _begin(self, accepted: socket.socket, line: Callable[..., ProtocolLine]) -> None:
+        if self._service.announcers is None:
+            task, kept = self._loop.create_task(self._open(accepted, line)), self._openings
+        else:
+            task, kept = self._loop.create_task(self._arrive(accepted, Arrival(self._service, accepted), line)), self._arrivals
+        kept.add(task)
+        task.add_done_callback(kept.discard)
 
-    async def _open(self, accepted: socket.socket, line: Callable[[], ProtocolLine]) -> None:
+    async def _arrive(self, accepted: socket.socket, arrival: Arrival, line: Callable[..., ProtocolLine]) -> None:
+        peer = await arrival.peer()
+        if peer is not None:
+            await self._open(accepted, partial(line, peer=peer))
+            arrival.gone()  # the line has taken its place by now, or nothing did
+
+    async def _open(self, accepted: socket.socket, line: Callable[..., ProtocolLine]) -> None:
         try:
             await self._loop.connect_accepted_socket(line, accepted)
         except OSError as error:

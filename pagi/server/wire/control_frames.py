@@ -1,11 +1,15 @@
 """Control frames (RFC 6455 section 5.5): those a server writes, checked, and Pings and Pongs read. Knows no connection."""
 
+from collections.abc import Sequence
+
 from pagi.http.errors import AppError
 from pagi.server.wire.frame_start import MASKED, PING, PONG
 from pagi.server.wire.masking import mask
 from pagi.server.wire.websocket_events import Ping, Pong, WSEvent
 
 MAX_CONTROL_BYTES = 125
+MOST_PONGS = 16
+"""So many Pings are answered one by one. Of more the latest may be the only ones (RFC 6455 section 5.5.3): a flood leaves little."""
 PINGS = (PING, PONG)
 """The first bytes of what `read_pings` reads."""
 
@@ -40,18 +44,22 @@ def ping_frame(payload: bytes) -> bytes:
     return b"\x89%c%b" % (len(payload), payload)
 
 
-def pong_frame(payload: bytes) -> bytes:
-    """The answer to a Ping that was read, so its payload fits."""
-    return b"\x8a%c%b" % (len(payload), payload)
+def with_pongs(waiting: Sequence[bytes], pings: Sequence[bytes]) -> list[bytes]:
+    """The Pongs that wait and those to more Pings, which were read, so their payloads fit: the latest `MOST_PONGS` of them.
+
+    >>> with_pongs([b"\\x8a\\x01a"], [b"bc"])
+    [b'\\x8a\\x01a', b'\\x8a\\x02bc']
+    """
+    return [*waiting, *(b"\x8a%c%b" % (len(payload), payload) for payload in pings)][-MOST_PONGS:]
 
 
-def read_pings(data: bytes | bytearray, start: int, end: int, most: int, events: list[WSEvent]) -> tuple[int, bytes | None]:
+def read_pings(data: bytes | bytearray, start: int, end: int, most: int, events: list[WSEvent]) -> tuple[int, list[bytes]]:
     """Reads the lawful, whole Pings and Pongs that follow each other from `start` on, `most` of them at most.
 
     Returns:
-        The offset after them, and the payload of the latest Ping, if there was one.
+        The offset after them, and the payloads of the latest `MOST_PONGS` Pings.
     """
-    latest = None
+    pings: list[bytes] = []
     for _ in range(most):
         if end - start < 6:
             break
@@ -61,12 +69,12 @@ def read_pings(data: bytes | bytearray, start: int, end: int, most: int, events:
             break
         payload = mask(data[start + 6 : after], data[start + 2 : start + 6]) if size else b""
         if first == PING:
-            latest = payload
+            pings.append(payload)
             events.append(Ping(payload))
         else:
             events.append(Pong(payload))
         start = after
-    return start, latest
+    return start, pings[-MOST_PONGS:]
 
 
 def close_frame(code: int, reason: str) -> bytes:

@@ -62,11 +62,14 @@ class HTTP1Engine:
         "_tunnel",
         "_writer",
         "closing",
+        "unread",
     )
 
     def __init__(self, options: HTTP1Options, common: StaticLines, drain_bytes: int) -> None:
         self.closing: bool = False
         """Nothing more can be exchanged after the output in hand."""
+        self.unread: bytes = b""
+        """What was left of the last `receive`, because it was much work: to be received again, before anything else, in a later turn."""
         self._options = options
         self._common = common
         self._drain_bytes = drain_bytes
@@ -116,7 +119,11 @@ class HTTP1Engine:
     # ---- reading
 
     def receive(self, data: bytes) -> list[Event]:
-        """What these bytes mean. `b""` is the end of input. While a whole request is in hand they are only kept."""
+        """What these bytes mean. `b""` is the end of input. While a whole request is in hand they are only kept.
+
+        Look at `unread` afterwards.
+        """
+        self.unread = b""
         if self.closing or self._input_ended:
             return []
         if not data:
@@ -240,6 +247,7 @@ class HTTP1Engine:
             self._data = body.rest
             return [Request(self._stream_id, head, data)]
         self._body = body
+        self.unread = body.rest
         request = Request(self._stream_id, head, data, False)
         return [request, InputEnded(self._stream_id)] if self._input_ended else [request]
 
@@ -253,6 +261,8 @@ class HTTP1Engine:
             self._body = None
             self._data = body.rest
             events.append(BodyEnd(self._stream_id))
+        else:
+            self.unread = body.rest
         return events
 
     def _drain(self, body: RequestBody, data: bytes) -> list[Event]:
@@ -269,6 +279,7 @@ class HTTP1Engine:
             self._close()
             return []
         if not body.done:
+            self.unread = body.rest
             return []
         self._body = None
         self._draining = False

@@ -3,6 +3,7 @@
 from enum import Enum, auto
 
 from pagi.server.options import HTTP1Options, HTTP2Options
+from pagi.server.wire.engine import EventRefused
 from pagi.server.wire.events import (
     Abort,
     Answer,
@@ -253,7 +254,7 @@ class HTTP2Engine:
             self._inflow.give_back(stream)
             writer.abort(stream)
         else:
-            writer.refuse(event)
+            raise EventRefused(f"a server does not send {type(event).__name__}")
 
     def consumed(self, stream_id: int, size: int) -> None:
         """The application took this many body bytes: the stream's window opens."""
@@ -274,7 +275,7 @@ class HTTP2Engine:
             return
         stream.ignored = True
         self._inflow.give_back(stream)
-        if stream.is_open:
+        if stream.is_open and not self.closing:
             if not stream.ends:
                 self._output.reset(stream, Code.INTERNAL_ERROR)
             elif not stream.output_open:

@@ -117,11 +117,9 @@ class Control:
             self._output.widen(size)
             return
         stream = self._open_stream("WINDOW_UPDATE", stream_id)
-        if stream is None:
-            return  # it ended while the frame was on its way
         if not size:
-            raise StreamFault(stream_id, Code.PROTOCOL_ERROR, "a WINDOW_UPDATE of 0 bytes")
-        if stream.output_open:
+            raise self._fault(stream_id, Code.PROTOCOL_ERROR, "a WINDOW_UPDATE of 0 bytes")
+        if stream is not None and stream.output_open:  # else it ended while the frame was on its way
             self._output.widen_stream(stream, size)
 
     def _rst_stream(self, flags: int, stream_id: int, payload: bytes) -> None:

@@ -1,13 +1,11 @@
 """The gate every HTTP/2 request passes (RFC 9113 section 8): why one is refused, and what its fields mean. As strict as HTTP/1's."""
 
 import re
-from collections.abc import Iterable
 
 import msgspec
 
 from pagi.gateway.types import HeaderList
 from pagi.http.media_types import names_event_stream
-from pagi.http.url import valid_host
 from pagi.server.options import HTTP1Options
 from pagi.server.wire.head_gate import (
     VALUE,
@@ -15,11 +13,11 @@ from pagi.server.wire.head_gate import (
     check_expectations,
     check_hosts,
     check_lengths,
-    members,
+    is_host,
     one_cookie,
     shown,
 )
-from pagi.server.wire.http2_priority import DEFAULT_URGENCY, read_priority
+from pagi.server.wire.http2_priority import read_priority
 from pagi.server.wire.http2_settings import HTTP1_OVERHEAD
 
 _LOWER_TOKEN = rb"[!#$%&'*+\-.^_`|~0-9a-z]++"
@@ -36,76 +34,122 @@ _OF_CONNECTIONS = frozenset((b"connection", b"keep-alive", b"proxy-connection", 
 _EVENTLESS = frozenset((b"HEAD", b"OPTIONS"))
 
 
+class Fields(msgspec.Struct, frozen=True, gc=False):
+    """What the fields of a head say, whatever its pseudo-headers. Shared between equal ones, so never changed."""
+
+    given: HeaderList
+    """As they came."""
+    hosts: list[bytes]
+    headers: HeaderList
+    """Without Host where `:authority` takes its place, and with one Cookie."""
+    content_length: int | None
+    expects_continue: bool
+    names_events: bool
+    takes_trailers: bool
+    urgency: int
+    incremental: bool
+
+
 class Meaning(msgspec.Struct, frozen=True, gc=False):
-    """What the head of one request says, whatever follows it. Shared between equal heads, so its lists are never changed."""
+    """What the head of one request says, whatever follows it. Shared between equal heads, so never changed."""
 
     method: str
     target: bytes
     headers: HeaderList
-    content_length: int | None = None
-    expects_continue: bool = False
-    tunnel: str | None = None
-    accepts_events: bool = False
-    takes_trailers: bool = False
-    urgency: int = DEFAULT_URGENCY
-    incremental: bool = False
+    fields: Fields
+    tunnel: str | None
+    accepts_events: bool
 
 
-def read_fields(fields: Iterable[tuple[bytes, bytes]], size: int, limits: HTTP1Options) -> Meaning:
-    """Lets the fields of a head pass, or refuses them. `size` is their names and values together.
+def check_size(size: int, count: int, limits: HTTP1Options) -> None:
+    """Refuses a head of `count` fields that is too large, as HTTP/1 would. `size` is their names and values together.
 
     Raises:
-        RequestRefused: with 400 it is malformed, and no answer is due (RFC 9113 section 8.1.1); 417, 431 and 501 are answers.
+        RequestRefused: 431.
+    """
+    if size + HTTP1_OVERHEAD * count > limits.max_head_bytes:
+        raise RequestRefused(431, f"request head is over {limits.max_head_bytes} bytes; raise max_head_bytes if such clients are welcome")
+
+
+def split(fields: HeaderList) -> tuple[dict[bytes, bytes], HeaderList]:
+    """The pseudo-headers, and the fields behind them (RFC 9113 section 8.3).
+
+    Raises:
+        RequestRefused: 400.
     """
     pseudo: dict[bytes, bytes] = {}
-    headers: HeaderList = []
-    for name, value in fields:
+    for at, (name, value) in enumerate(fields):
         if name[:1] != b":":
-            headers.append((name, value))
-        elif headers:
-            raise RequestRefused(400, f"the pseudo-header {shown(name)} stands behind a field")
-        elif name in pseudo or name not in _PSEUDO:
+            headers = fields[at:]
+            break
+        if name in pseudo or name not in _PSEUDO:
             raise RequestRefused(400, f"the pseudo-header {shown(name)} is {'repeated' if name in pseudo else 'unknown'}")
-        else:
-            pseudo[name] = value
-    count = len(headers)
-    if size + HTTP1_OVERHEAD * (count + len(pseudo)) > limits.max_head_bytes:
-        raise RequestRefused(431, f"request head is over {limits.max_head_bytes} bytes; raise max_head_bytes if such clients are welcome")
-    if count > limits.max_fields:
-        raise RequestRefused(431, f"request has {count} fields, over {limits.max_fields}; raise max_fields if such clients are welcome")
+        pseudo[name] = value
+    else:
+        headers = []
+    return pseudo, headers
+
+
+def read_fields(headers: HeaderList, limits: HTTP1Options) -> Fields:
+    """Lets the fields behind the pseudo-headers pass, or refuses them.
+
+    Raises:
+        RequestRefused: with 400 the head is malformed; 417 and 431 are answers.
+    """
+    if len(headers) > limits.max_fields:
+        raise RequestRefused(
+            431, f"request has {len(headers)} fields, over {limits.max_fields}; raise max_fields if such clients are welcome"
+        )
     check_fields(headers)
-    method, target, authority = _request_line(pseudo)
-    values = _values(headers)
+    values: dict[bytes, list[bytes]] = {}
+    for name, value in headers:
+        values.setdefault(name, []).append(value)
     hosts = values.get(b"host", [])
     check_hosts(hosts)
-    check_lengths(values.get(b"content-length", []))
+    lengths = values.get(b"content-length", [])
+    check_lengths(lengths)
     if not _OF_CONNECTIONS.isdisjoint(values):
         raise RequestRefused(400, f"the field {shown(min(_OF_CONNECTIONS & values.keys()))} has no place in HTTP/2")
     te = values.get(b"te", [])
-    if te and members(te) != {b"trailers"}:
+    if any(value.lower() != b"trailers" for value in te):
         raise RequestRefused(400, f"TE may only be trailers in HTTP/2, not {shown(b', '.join(te))}")
-    tunnel = _tunnel(method, pseudo.get(b":protocol"))
-    if authority is None:
-        if not hosts:
-            raise RequestRefused(400, "the request names no host, by :authority or by Host")
-    else:
-        if hosts and hosts[0].lower() != authority.lower():
-            raise RequestRefused(400, f"the Host {shown(hosts[0])} is not the :authority {shown(authority)}")
-        headers = [(b"host", authority), *(pair for pair in headers if pair[0] != b"host")] if hosts else [(b"host", authority), *headers]
     check_expectations(values.get(b"expect", []))
-    lengths = values.get(b"content-length")
     urgency, incremental = read_priority(b",".join(values.get(b"priority", [])))
-    return Meaning(
-        method.decode(),
-        target,
-        one_cookie(headers, values.get(b"cookie", [])),
+    return Fields(
+        headers,
+        hosts,
+        one_cookie([pair for pair in headers if pair[0] != b"host"] if hosts else headers, values.get(b"cookie", [])),
         int(lengths[0]) if lengths else None,
         b"expect" in values,
-        tunnel,
-        b"accept" in values and method not in _EVENTLESS and names_event_stream(b", ".join(values[b"accept"])),
+        b"accept" in values and names_event_stream(b", ".join(values[b"accept"])),
         bool(te),
         urgency,
         incremental,
+    )
+
+
+def read_head(pseudo: dict[bytes, bytes], fields: Fields) -> Meaning:
+    """Lets a head pass whose fields have passed, or refuses it.
+
+    Raises:
+        RequestRefused: with 400 it is malformed, and no answer is due (RFC 9113 section 8.1.1); 501 is an answer.
+    """
+    method, target, authority = _request_line(pseudo)
+    tunnel = _tunnel(pseudo.get(b":protocol")) if method == b"CONNECT" else None
+    hosts = fields.hosts
+    if authority is None:
+        if not hosts:
+            raise RequestRefused(400, "the request names no host, by :authority or by Host")
+        authority = hosts[0]
+    elif hosts and hosts[0].lower() != authority.lower():
+        raise RequestRefused(400, f"the Host {shown(hosts[0])} is not the :authority {shown(authority)}")
+    return Meaning(
+        method.decode(),
+        target,
+        [(b"host", authority), *fields.headers],
+        fields,
+        tunnel,
+        fields.names_events and method not in _EVENTLESS,
     )
 
 
@@ -144,7 +188,7 @@ def _request_line(pseudo: dict[bytes, bytes]) -> tuple[bytes, bytes, bytes | Non
     if method is None or _METHOD.fullmatch(method) is None:
         raise RequestRefused(400, "the request has no :method" if method is None else f"{shown(method)} is no method")
     authority = pseudo.get(b":authority")
-    if authority is not None and not valid_host(authority):
+    if authority is not None and not is_host(authority):
         raise RequestRefused(400, f"the :authority {shown(authority)} is not valid")
     if b":protocol" in pseudo and method != b"CONNECT":
         raise RequestRefused(400, f":protocol belongs to CONNECT, not to {shown(method)}")
@@ -163,19 +207,10 @@ def _request_line(pseudo: dict[bytes, bytes]) -> tuple[bytes, bytes, bytes | Non
     return method, target, authority
 
 
-def _tunnel(method: bytes, protocol: bytes | None) -> str | None:
+def _tunnel(protocol: bytes | None) -> str:
     """RFC 8441 section 4."""
-    if method != b"CONNECT":
-        return None
     if protocol is None:
         raise RequestRefused(501, "CONNECT is not served: this is no proxy")
     if protocol.lower() != b"websocket":
         raise RequestRefused(501, f"the protocol {shown(protocol)} is not served, only websocket")
     return "websocket"
-
-
-def _values(headers: HeaderList) -> dict[bytes, list[bytes]]:
-    values: dict[bytes, list[bytes]] = {}
-    for name, value in headers:
-        values.setdefault(name, []).append(value)
-    return values

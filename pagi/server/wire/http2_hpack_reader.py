@@ -2,12 +2,12 @@
 
 from hpack import Decoder, HPACKError
 from hpack.exceptions import OversizedHeaderListError
-from hpack.huffman_table import decode_huffman
 from hpack.table import HeaderTable
 
 from pagi.gateway.types import HeaderList
 from pagi.server.wire.http2_faults import ConnectionFault
 from pagi.server.wire.http2_frames import Code
+from pagi.server.wire.http2_huffman import BadHuffmanCode, unpack
 from pagi.server.wire.http2_settings import FIELD_OVERHEAD
 
 _STATIC = HeaderTable.STATIC_TABLE
@@ -18,18 +18,23 @@ MAX_REMEMBERED_BYTES = 64
 TEXTS: dict[bytes, bytes] = {}
 """Huffman codes and what they say, over the whole process: unpacking them is what costs most. No secrets are among them."""
 
+MAX_OWN = 4
+MAX_OWN_BYTES = 1024
+"""Of secrets and long strings each connection remembers a few: a token often comes with every request."""
+
 _SECRET = frozenset((b"cookie", b"authorization", b"proxy-authorization"))
 
 
 class BlockReader:
     """Unpacks the blocks of one connection, which build on each other: every one must pass here, whatever becomes of its stream."""
 
-    __slots__ = ("_limit", "_table", "_unusual", "changes", "size")
+    __slots__ = ("_limit", "_own", "_table", "_unusual", "changes", "size")
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._unusual = Decoder(limit)
         self._table = self._unusual.header_table
+        self._own: dict[bytes, bytes] = {}
         self.changes = 0
         """How often the table changed: while it stays, equal blocks say the same."""
         self.size = 0
@@ -57,12 +62,17 @@ class BlockReader:
                 at += 1
             else:
                 # Literals: 01 with a name of 6 bits, 0000 and 0001 with one of 4.
-                name_at = first & 0x3F if first >= 0x40 else first & 0x0F if first < 0x20 else -1
-                if name_at < 0 or name_at == (0x3F if first >= 0x40 else 0x0F):
-                    return self._read_unusual(block, at, fields, size)
                 start = at
+                prefix = 0x3F if first >= 0x40 else 0x0F
+                name_at = first & prefix
                 at += 1
-                if name_at == 0:
+                if 0x20 <= first < 0x40 or first == 0x80:
+                    at = -1
+                elif name_at == prefix:
+                    name_at, at = _long_number(block, at, end, prefix)
+                if at < 0:
+                    name = b""
+                elif name_at == 0:
                     name, at = self._text(block, at, end, True)
                 elif name_at <= _STATIC_COUNT:
                     name = _STATIC[name_at - 1][0]
@@ -88,32 +98,35 @@ class BlockReader:
         self.size = size
         return fields
 
-    @staticmethod
-    def _text(block: bytes, at: int, end: int, is_public: bool) -> tuple[bytes, int]:
-        """A string of up to 126 bytes, and where it ends; -1 where hpack must look."""
+    def _text(self, block: bytes, at: int, end: int, is_public: bool) -> tuple[bytes, int]:
+        """A string, and where it ends; -1 where hpack must look."""
         if at >= end:
             return b"", -1
         length = block[at]
         packed = length >= 0x80
         length &= 0x7F
         at += 1
+        if length == 0x7F:
+            length, at = _long_number(block, at, end, 0x7F)
         after = at + length
-        if length == 0x7F or after > end:
+        if at < 0 or after > end:
             return b"", -1
         text = block[at:after]
         if not packed:
             return text, after
-        known = TEXTS.get(text)
-        if known is None:
+        is_public = is_public and length <= MAX_REMEMBERED_BYTES
+        known = TEXTS if is_public else self._own
+        said = known.get(text)
+        if said is None:
             try:
-                known = decode_huffman(text)
-            except HPACKError:
+                said = unpack(text)
+            except BadHuffmanCode:
                 return b"", -1
-            if is_public and length <= MAX_REMEMBERED_BYTES:
-                if len(TEXTS) >= MAX_REMEMBERED:
-                    TEXTS.clear()  # rather than keep what one client filled it with
-                TEXTS[text] = known
-        return known, after
+            if is_public or length <= MAX_OWN_BYTES:
+                if len(known) >= (MAX_REMEMBERED if is_public else MAX_OWN):
+                    known.clear()  # rather than keep what it was filled with at first
+                known[text] = said
+        return said, after
 
     def _read_unusual(self, block: bytes, at: int, fields: HeaderList, size: int) -> HeaderList:
         """The rest of a block, from the field at `at` on, by hpack."""
@@ -141,3 +154,17 @@ class BlockReader:
             f"a request head unpacks to over {self._limit} bytes; raise h2_max_inflated_head_bytes if such clients are welcome",
             status=431,
         )
+
+
+def _long_number(block: bytes, at: int, end: int, prefix: int) -> tuple[int, int]:
+    """A number that its prefix does not hold (RFC 7541 section 5.1), and where it ends; -1 where hpack must look."""
+    number = prefix
+    for shift in (0, 7, 14):
+        if at >= end:
+            break
+        byte = block[at]
+        at += 1
+        number += (byte & 0x7F) << shift
+        if byte < 0x80:
+            return number, at
+    return 0, -1

@@ -13,16 +13,18 @@ MAX_PRIORITY_BYTES = 64
 """A longer value is not looked at."""
 
 
-@lru_cache(maxsize=256)
 def read_priority(value: bytes) -> tuple[int, bool]:
     """Urgency, 0 the highest of 0 to 7, and whether the answer is of use in parts. What cannot be read counts as not said.
 
     >>> read_priority(b"u=1, i"), read_priority(b"u=9"), read_priority(b"")
     ((1, True), (3, False), (3, False))
     """
+    return _read(value) if 0 < len(value) <= MAX_PRIORITY_BYTES else (DEFAULT_URGENCY, False)
+
+
+@lru_cache(maxsize=256)
+def _read(value: bytes) -> tuple[int, bool]:
     urgency, incremental = DEFAULT_URGENCY, False
-    if len(value) > MAX_PRIORITY_BYTES or not value:
-        return urgency, incremental
     for text in value.split(b","):
         member = _MEMBER.fullmatch(text)
         if member is None:

@@ -149,13 +149,14 @@ class Requests:
         stream.request = request_head(meaning, ends)
         stream.input_open = not ends
         stream.head_only = meaning.method == "HEAD"
-        stream.takes_trailers = meaning.takes_trailers
-        stream.urgency = meaning.urgency
-        stream.incremental = meaning.incremental
+        fields = meaning.fields
+        stream.takes_trailers = fields.takes_trailers
+        stream.urgency = fields.urgency
+        stream.incremental = fields.incremental
         if self._early:
-            stream.urgency, stream.incremental = self._early.pop(stream_id, (meaning.urgency, meaning.incremental))
-        if meaning.content_length is not None:
-            stream.declared = meaning.content_length
+            stream.urgency, stream.incremental = self._early.pop(stream_id, (fields.urgency, fields.incremental))
+        if fields.content_length is not None:
+            stream.declared = fields.content_length
             self._check_length(stream, ends)
         streams.add(stream)
         self._touch(stream)
@@ -168,6 +169,7 @@ class Requests:
         stream = Stream(stream_id, self._inflow.stream_window, self._output.first_window, held=False)
         stream.input_open = not ends
         stream.ignored = True
+        stream.head_only = self._heads.refused_head
         self._streams.add(stream)
         self._news.append(Fault(stream_id, refused.status, refused.detail))
 
@@ -226,7 +228,7 @@ class Requests:
             raise ConnectionFault(Code.PROTOCOL_ERROR, f"DATA on stream {stream_id}, which nobody opened")
         if fate is Fate.HALF_CLOSED:
             raise StreamFault(stream_id, Code.STREAM_CLOSED, "DATA behind the end of a request")
-        if fate is Fate.ENDED:
+        if fate is not Fate.RESET:
             raise ConnectionFault(Code.STREAM_CLOSED, f"DATA on stream {stream_id}, which is closed")
         if ends:
             self._streams.input_of_reset_ended(stream_id)
@@ -286,7 +288,8 @@ class Requests:
         for item in news:
             if isinstance(item, Stream):
                 self._tell(item, events)
-            elif self._streams.get(item.stream_id) is not None:
+            elif self._streams.get(item.stream_id) is not None:  # else it was reset at once
+                self.last_told = max(self.last_told, item.stream_id)
                 events.append(item)
         return events
 
@@ -329,16 +332,17 @@ class Requests:
 
 def request_head(meaning: Meaning, ends: bool) -> RequestHead:
     """The head of one request. `ends`: no body follows."""
-    if ends and meaning.content_length is None and not meaning.accepts_events and meaning.tunnel is None:
+    fields = meaning.fields
+    if ends and fields.content_length is None and not meaning.accepts_events and meaning.tunnel is None:
         return RequestHead(meaning.method, meaning.target, "2", list(meaning.headers))
     return RequestHead(
         meaning.method,
         meaning.target,
         "2",
         list(meaning.headers),
-        content_length=meaning.content_length,
+        content_length=fields.content_length,
         has_body=not ends and meaning.tunnel is None,
-        expects_continue=not ends and meaning.expects_continue,
+        expects_continue=not ends and fields.expects_continue,
         tunnel=meaning.tunnel,
         accepts_events=meaning.accepts_events,
     )

@@ -2,7 +2,6 @@
 
 import logging
 
-from pagi.server.wire.engine import EventRefused
 from pagi.server.wire.events import Answer, InformationalHead, ResponseData, ResponseEnd, ResponseHead
 from pagi.server.wire.head_writer import HeaderRefused, StaticLines, WrongContentLength
 from pagi.server.wire.http2_frames import Code
@@ -116,11 +115,8 @@ class HTTP2ResponseWriter:
 
     def abort(self, stream: Stream) -> None:
         """Ends an answer without a clean end; one that was whole already is given up with its request."""
-        self._output.reset(stream, Code.CANCEL if stream.ends or not stream.output_open else Code.INTERNAL_ERROR)
-
-    def refuse(self, event: object) -> None:
-        """An event that no server sends."""
-        raise EventRefused(f"a server does not send {type(event).__name__}")
+        if stream.is_open:
+            self._output.reset(stream, Code.CANCEL if stream.ends or not stream.output_open else Code.INTERNAL_ERROR)
 
     def _head(self, stream: Stream, parts: list[bytes], ends: bool) -> None:
         if ends:

@@ -1,5 +1,6 @@
 """The streams of one HTTP/2 connection and where each stands (RFC 9113 section 5.1). Knows no frame."""
 
+from collections import deque
 from enum import Enum, auto
 
 import msgspec
@@ -7,9 +8,9 @@ import msgspec
 from pagi.server.wire.events import RequestHead
 from pagi.server.wire.http2_priority import DEFAULT_URGENCY
 
-MAX_REMEMBERED_ENDS = 256
-MAX_REMEMBERED_RESETS = 1024
-"""Streams that are over, of which it is still known how they ended."""
+MAX_REMEMBERED_ENDS = 32
+MAX_REMEMBERED_RESETS = 256
+"""Streams that are over, of which it is still known how they ended. What comes late for one that we reset is the client's right."""
 
 
 class Fate(Enum):
@@ -112,9 +113,8 @@ class Streams:
 
     def __init__(self) -> None:
         self._known: dict[int, Stream] = {}
-        # Dictionaries as sets that keep their order.
-        self._ended: dict[int, None] = {}
-        self._reset: dict[int, None] = {}
+        self._ended: deque[int] = deque(maxlen=MAX_REMEMBERED_ENDS)
+        self._reset: dict[int, None] = {}  # a set that keeps its order
         self.last_id = 0
         """The highest that the client opened."""
         self.open = 0
@@ -183,7 +183,7 @@ class Streams:
 
     def refused(self, stream_id: int) -> None:
         """A stream was reset before it was added."""
-        self._remember(self._reset, stream_id, MAX_REMEMBERED_RESETS)
+        self._remember_reset(stream_id)
 
     def input_of_reset_ended(self, stream_id: int) -> None:
         """The client ended a stream that we had reset: nothing more can be on its way."""
@@ -191,17 +191,16 @@ class Streams:
         if stream is not None:
             stream.fate = Fate.ENDED
         elif self._reset.pop(stream_id, 0) is None:
-            self._remember(self._ended, stream_id, MAX_REMEMBERED_ENDS)
+            self._ended.append(stream_id)
 
     def _forget(self, stream: Stream) -> None:
         del self._known[stream.stream_id]
         if stream.fate is Fate.RESET:
-            self._remember(self._reset, stream.stream_id, MAX_REMEMBERED_RESETS)
+            self._remember_reset(stream.stream_id)
         else:
-            self._remember(self._ended, stream.stream_id, MAX_REMEMBERED_ENDS)
+            self._ended.append(stream.stream_id)
 
-    @staticmethod
-    def _remember(past: dict[int, None], stream_id: int, limit: int) -> None:
-        past[stream_id] = None
-        if len(past) > limit:
-            del past[next(iter(past))]
+    def _remember_reset(self, stream_id: int) -> None:
+        self._reset[stream_id] = None
+        if len(self._reset) > MAX_REMEMBERED_RESETS:
+            del self._reset[next(iter(self._reset))]

@@ -12,7 +12,7 @@ class RequestBody(Protocol):
 
     done: bool
     rest: bytes
-    """What followed the body in the bytes that ended it."""
+    """What was not read of the last bytes: what followed the body, once it is `done`; before, what is to be fed again later."""
 
     def feed(self, data: bytes) -> bytes:
         """The body's bytes among `data`. Raises `RequestRefused` where the framing is broken."""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from wsproto import events as lib
 from wsproto.connection import Connection, ConnectionState, ConnectionType
 
-from pagi.server.wire.control_frames import EMPTY_CLOSE, MAX_CONTROL_BYTES, PINGS, close_frame, ping_frame, pong_frame, read_pings
+from pagi.server.wire.control_frames import EMPTY_CLOSE, MAX_CONTROL_BYTES, PINGS, close_frame, ping_frame, read_pings, with_pongs
 from pagi.server.wire.deflate import BoundedDeflate, DeflateTerms, InflationError, deflate, inflate
 from pagi.server.wire.frame_start import BINARY, CONTROL, MASKED, RSV1, TEXT, flaw
 from pagi.server.wire.masking import mask
@@ -53,7 +53,7 @@ class WebSocketEngine:
 
     __slots__ = (
         "_allowed", "_buffer", "_deaf", "_flowing", "_inflater", "_judge", "_limit", "_message", "_mid_message", "_needed", "_ordinary",
-        "_output", "_pong", "_received", "_slice", "_spent", "_terms", "close_received", "close_sent", "is_open", "queued", "unread",
+        "_output", "_pongs", "_received", "_slice", "_spent", "_terms", "close_received", "close_sent", "is_open", "queued", "unread",
     )  # fmt: skip
 
     def __init__(self, max_message_bytes: int, extensions: Sequence[DeflateTerms] = ()) -> None:
@@ -70,8 +70,8 @@ class WebSocketEngine:
         self._spent = 0
         """What this turn cost beside its events."""
         self._output: list[bytes] = []
-        self._pong = b""
-        """The Pong to the latest Ping, not yet among the output."""
+        self._pongs: Sequence[bytes] = ()
+        """Answers to the latest Pings, not yet among the output."""
         self._deaf = False
         """After the peer's Close or a fault nothing is read (RFC 6455 sections 5.5.1 and 7.1.7)."""
         self._ordinary = True
@@ -238,9 +238,8 @@ class WebSocketEngine:
 
     def _pings(self, data: bytes | bytearray, start: int, end: int, events: list[WSEvent]) -> int:
         """The short cut for lawful Pings and Pongs, also between the fragments of a message."""
-        after, latest = read_pings(data, start, end, max(_TURN - len(events) - self._spent, 1), events)
-        if latest is not None:
-            self._answer_ping(latest)
+        after, pings = read_pings(data, start, end, max(_TURN - len(events) - self._spent, 1), events)
+        self._answer(pings)
         return after
 
     def _hand_over(self, data: bytes | bytearray, start: int, end: int, head: int, size: int, events: list[WSEvent]) -> int:
@@ -273,7 +272,7 @@ class WebSocketEngine:
                 case lib.TextMessage() | lib.BytesMessage():
                     self._collect(event, events)
                 case lib.Ping():
-                    self._answer_ping(event.payload)
+                    self._answer([event.payload])
                     events.append(Ping(event.payload))
                 case lib.Pong():
                     events.append(Pong(event.payload))
@@ -305,12 +304,11 @@ class WebSocketEngine:
         self._message = bytearray()
         self._mid_message = False
 
-    def _answer_ping(self, payload: bytes) -> None:
-        if self.is_open:
-            # RFC 6455 section 5.5.3: the latest Ping may be the only one answered, so a flood of them leaves one Pong.
-            self.queued -= len(self._pong)
-            self._pong = pong_frame(payload)
-            self.queued += len(self._pong)
+    def _answer(self, pings: list[bytes]) -> None:
+        if pings and self.is_open:
+            before = sum(map(len, self._pongs))
+            self._pongs = with_pongs(self._pongs, pings)
+            self.queued += sum(map(len, self._pongs)) - before
 
     def _peer_closed(self, event: lib.CloseConnection, events: list[WSEvent]) -> None:
         code, reason = int(event.code), event.reason or ""
@@ -400,19 +398,15 @@ class WebSocketEngine:
         self._forget()
         if not self.close_sent:
             self.close_sent = True
-            self._flush_pong()
-            self._output.append(frame)
+            self._output += (*self._pongs, frame)
+            self._pongs = ()
             self.queued += len(frame)
 
-    def _flush_pong(self) -> None:
-        if self._pong:
-            self._output.append(self._pong)
-            self._pong = b""
-
     def take_output(self) -> list[bytes]:
-        """What to write now, in order. The header of a payload over 64 KiB is a part of its own."""
-        if self._pong:
-            self._flush_pong()
+        """What to write now, in order, Pongs first. The header of a payload over 64 KiB is a part of its own."""
         output, self._output = self._output, []
+        if self._pongs:
+            output[:0] = self._pongs
+            self._pongs = ()
         self.queued = 0
         return output

@@ -110,3 +110,12 @@ def test_trailers_up_to_the_limit_are_taken() -> None:
     chunks = decoder()
     chunks.feed(b"0\r\n" + b"X: 1\r\n" * 5 + b"\r\n")
     assert chunks.done
+
+
+def test_many_lines_are_read_in_several_turns() -> None:
+    decoder = ChunkDecoder(100, 10)
+    turns = [decoder.feed(b"1\r\nx\r\n" * 2000 + b"0\r\n\r\nwhat follows")]
+    while not decoder.done:
+        turns.append(decoder.feed(decoder.rest))
+    assert turns == [b"x" * 512] * 3 + [b"x" * 464]
+    assert decoder.rest == b"what follows"

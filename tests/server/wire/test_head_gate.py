@@ -151,12 +151,41 @@ TAKEN: list[tuple[str, bytes, bytes, list[tuple[bytes, bytes]]]] = [
         b"/",
         [(b"host", b"a"), (b"content-length", b"000")],
     ),
+    (
+        "blanks round a length",
+        b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: \t0 \r\n\r\n",
+        b"/",
+        [(b"host", b"a"), (b"content-length", b"0")],
+    ),
     ("two slashes", b"GET //x HTTP/1.1\r\nHost: a\r\n\r\n", b"//x", [(b"host", b"a")]),
 ]
 
 
 def engine() -> HTTP1Engine:
     return HTTP1Engine(OPTIONS, StaticLines(), 1024)
+
+
+CHUNKED = [
+    b"Transfer-Encoding: chunked",
+    b"Transfer-Encoding: CHUNKED",
+    b"Transfer-Encoding:\tchunked",
+    b"transfer-encoding:chunked",
+    b"TRANSFER-ENCODING:  chunked \t",
+]
+
+
+@pytest.mark.parametrize("field", CHUNKED)
+def test_chunks_are_recognised_however_they_are_spelled(field: bytes) -> None:
+    (request,) = engine().receive(b"POST / HTTP/1.1\r\n" + HOST + field + b"\r\n\r\n2\r\nhi\r\n0\r\n\r\n")
+    assert isinstance(request, Request)
+    assert (request.head.has_body, request.body, request.complete) == (True, b"hi", True)
+
+
+@pytest.mark.parametrize("field", [b"Transfer_Encoding: chunked", b"Content_Length: 5", b"X-Transfer-Encoding: chunked"])
+def test_only_the_exact_name_frames_a_body(field: bytes) -> None:
+    (request,) = engine().receive(b"POST / HTTP/1.1\r\n" + HOST + field + b"\r\n\r\n")
+    assert isinstance(request, Request)
+    assert (request.head.has_body, request.complete) == (False, True)
 
 
 @pytest.mark.parametrize(("raw", "status"), [pytest.param(raw, status, id=name) for name, raw, status in REFUSED])

@@ -40,6 +40,12 @@ ANSWERS: list[tuple[str, bytes, Answer, bytes]] = [
     ("a right length is kept once", b"", Answer(1, 200, [(b"Content-Length", b"2")], b"hi"), b"200 OK|content-length: 2||hi"),
     ("names are lower-case", b"", Answer(1, 200, [(b"X-One", b"A b")], b""), b"200 OK|x-one: A b|content-length: 0||"),
     ("order is kept", b"", Answer(1, 200, [(b"b", b"1"), (b"a", b"2")], b""), b"200 OK|b: 1|a: 2|content-length: 0||"),
+    (
+        "two cookies stay two",
+        b"",
+        Answer(1, 200, [(b"set-cookie", b"a=1")] * 2, b""),
+        b"200 OK|set-cookie: a=1|set-cookie: a=1|content-length: 0||",
+    ),
     ("a tab and high bytes pass", b"", Answer(1, 200, [(b"x", b"a\t\xe9")], b""), b"200 OK|x: a\t\xe9|content-length: 0||"),
     ("a status of one's own", b"", Answer(1, 299, [], b""), b"299 |content-length: 0||"),
     ("a status as an enum", b"", Answer(1, HTTPStatus.CREATED, [], b""), b"201 Created|content-length: 0||"),

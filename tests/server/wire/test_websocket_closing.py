@@ -41,12 +41,32 @@ def test_a_ping_is_answered_with_its_payload() -> None:
     assert output(engine) == b"\x8a\x0dare you there"
 
 
-def test_of_many_pings_only_the_latest_is_answered() -> None:
+@pytest.mark.parametrize("join", [True, False], ids=["in one read", "one by one"])
+def test_a_few_pings_are_all_answered_in_their_order(join: bool) -> None:
     engine = WebSocketEngine(LIMIT)
-    for i in range(100):
-        engine.receive(frame(FIN | PING, b"%d" % i))
-    assert engine.queued == 4
-    assert output(engine) == b"\x8a\x0299"
+    pings = [frame(FIN | PING, b"%d" % i) for i in range(10)]
+    for data in [b"".join(pings)] if join else pings:
+        engine.receive(data)
+    assert engine.queued == 30
+    assert output(engine) == b"".join(b"\x8a\x01%d" % i for i in range(10))
+
+
+@pytest.mark.parametrize("join", [True, False], ids=["in one read", "one by one"])
+def test_of_many_pings_only_the_latest_are_answered(join: bool) -> None:
+    engine = WebSocketEngine(LIMIT)
+    pings = [frame(FIN | PING, b"%d" % i) for i in range(100)]
+    for data in [b"".join(pings)] if join else pings:
+        engine.receive(data)
+    assert engine.queued == 16 * 4
+    assert output(engine) == b"".join(b"\x8a\x02%d" % i for i in range(84, 100))
+
+
+def test_a_pong_goes_before_the_answer_to_the_message_around_its_ping() -> None:
+    engine = WebSocketEngine(LIMIT)
+    engine.receive(frame(TEXT, b"a") + frame(FIN | PING, b"x") + frame(FIN | CONTINUATION, b"b"))
+    engine.send_text("ab")
+    assert engine.queued == 7
+    assert output(engine) == b"\x8a\x01x\x81\x02ab"
 
 
 def test_a_pong_goes_before_a_close() -> None:

@@ -303,6 +303,8 @@ def test_the_engine_reads_what_wsproto_reads_or_refuses_by_its_limit() -> None:
             read += sooner_refused(engine)
         if read[-1:] == [("fault", 1002)] and expected == read[:-1]:
             expected = theirs(data + bytes(20))  # what the engine refuses by its first two bytes, wsproto does by its header
+        if read[-1:] == [("fault", 1002)] and expected == [*read[:-1], ("fault", 1007)]:
+            expected = read  # it was compressed where it may not be: by its start that is 1002, but wsproto inflates it before it looks
         assert all(size_of(value) <= LIMIT for kind, value in read if kind == "message" and isinstance(value, str | bytes)), where
         if read == expected:
             counts["inputs: refused alike" if read and read[-1][0] == "fault" else "inputs: accepted by both"] += 1
