@@ -35,9 +35,9 @@ def verdicts(folder: Path, cases: list[str], *flags: str, at_once: int = 4) -> t
     with running(folder, app, "--no-access-log", "--ws-ping-interval", "0", *flags) as child:
         runner = [str(Path(sys.executable).with_name("kosoku")), f"127.0.0.1:{child.port}", "-p", str(at_once), "-o", str(reports)]
         named = [word for case in cases for word in ("-i", case)]
-        run = subprocess.run([*runner, *named], capture_output=True, text=True, check=False)
+        run = subprocess.run([*runner, *named], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     assert "Traceback" not in child.stderr, child.stderr
-    assert (reports / "index.json").is_file(), run.stdout + run.stderr
+    assert (reports / "index.json").is_file(), run.stdout
     judged: dict[str, dict[str, str]]
     (judged,) = json.loads((reports / "index.json").read_text()).values()
     said = {line.split(":")[0].strip(): line.strip() for line in run.stdout.splitlines() if "behavior=" in line}

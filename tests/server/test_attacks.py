@@ -179,7 +179,6 @@ NOISE: dict[str, bytes] = {
     "line ends": b"\r\n" * 2000,
     "blanks": b" " * 5000,
     "a TLS hello": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + random.Random(5).randbytes(500),
-    "an HTTP/2 preface": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes(9),
     "an SMTP greeting": b"EHLO example.org\r\nMAIL FROM:<a@example.org>\r\n",
     "a proxy's header": b"PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n" + GET,
 }

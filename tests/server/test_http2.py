@@ -196,6 +196,52 @@ async def test_a_reset_by_the_client_ends_its_exchange_alone(log: Lines) -> None
     assert log.errors == []
 
 
+async def test_a_failure_on_one_stream_is_told_there_and_nowhere_else(log: Lines) -> None:
+    held = Held()
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["path"] == "/fails":
+            raise ZeroDivisionError
+        if scope["path"] == "/breaks":
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b"half", "more_body": True})
+            raise ZeroDivisionError
+        if scope["path"] != "/silent":
+            await held(scope, receive, send)
+
+    async with served(app) as server, connected(server) as client:
+        beside = await client.ask("/held")
+        fails, breaks, silent = [await client.ask(path) for path in ("/fails", "/breaks", "/silent")]
+        assert (await client.reply(fails)).status == (await client.reply(silent)).status == 500
+        assert ((await client.reply(breaks)).body, client.replies[breaks].reset_code) == (b"half", INTERNAL_ERROR)
+        held.go.set()
+        assert (await client.reply(beside)).body == b"/held"
+        assert (await client.reply(await client.ask("/after"))).body == b"/after"
+    assert len(log.errors) == 3
+
+
+async def test_an_event_stream_that_is_idle_ends_without_the_others() -> None:
+    """In the original one idle stream closed the whole connection."""
+    ends: list[str] = []
+
+    @pagi_app
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await send({"type": "sse.start"})
+        if scope["path"] == "/busy":
+            while not ends:
+                await send({"type": "sse.send", "data": "tick"})
+                await anyio.sleep(0.05)
+            await send({"type": "sse.send", "data": "still here"})
+        else:
+            ends.append(await scope["pagi.connection"].disconnected())
+
+    async with served(app, sse_idle_seconds=0.3) as server, connected(server) as client:
+        busy, idle = [await client.ask(path, "GET", (b"accept", b"text/event-stream")) for path in ("/busy", "/idle")]
+        assert (await client.reply(busy)).body.endswith(b"data: still here\n\n")
+        assert client.replies[idle].reset_code is not None
+    assert ends == ["idle_timeout"]
+
+
 async def test_an_answer_that_leaves_its_request_unread_resets_the_rest() -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         send.full(200, [], b"enough")

@@ -10,6 +10,7 @@ from pagi.server.options import KIB, MIB, server_options
 
 DEFAULTS: dict[str, object] = {
     "host": "127.0.0.1",
+    "http2": True,
     "port": 8000,
     "uds": None,
     "max_connections": 10_000,

@@ -1,0 +1,118 @@
+"""Floods of small things, each bounded in time: whoever asks beside them is answered, memory stays, and nothing of them is left."""
+
+import socket
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+
+import pytest
+
+from tests.faults.conversations import WEBSOCKET, reset
+from tests.faults.latency import Latency, latency_of
+from tests.faults.remains import Life, settled
+from tests.server.child import Child
+from tests.server.wire.client_frames import FIN, PING, TEXT, frame
+
+SECONDS = 0.6
+RUNS = 3
+KIB = 1024
+MIB = 1024 * KIB
+CLIENTS = 2
+MOST_GROWTH = 8 * MIB
+LEAST_BOUND = 100.0
+"""Milliseconds. A flood takes all the time there is, so others wait for their turn, but for no more than a few."""
+MANY_FIELDS = b"GET / HTTP/1.1\r\nHost: x\r\n" + b"".join(b"X-%d: y\r\n" % number for number in range(98)) + b"\r\n"
+FLOODS: dict[str, tuple[bytes, bytes]] = {
+    "pipelined requests": (b"", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"),
+    "requests of many fields": (b"", MANY_FIELDS),
+    "chunks of one byte": (b"POST /body HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n"),
+    "pings": (WEBSOCKET, frame(FIN | PING)),
+    "messages": (WEBSOCKET, frame(FIN | TEXT, b"x")),
+}
+
+
+@pytest.fixture(scope="module")
+def quiet(child: Child, before: Life) -> Latency:
+    """How long requests take while nobody floods."""
+    return latency_of(child.port, SECONDS)
+
+
+def pour(client: socket.socket, opening: bytes, piece: bytes) -> None:
+    """Says the same again and again, as fast as it is taken, until the connection is shut down."""
+    data = piece * (16 * KIB // len(piece))
+    with suppress(OSError):
+        client.sendall(opening)
+        while True:
+            client.sendall(data)
+
+
+def drain(client: socket.socket) -> None:
+    """Reads what comes, so that more can come."""
+    with suppress(OSError):
+        while client.recv(MIB):
+            pass
+
+
+def come_and_go(child: Child, over: threading.Event) -> None:
+    """Opens connections and lets them go, each second one by a reset: some hundreds in a second, in line before those who ask."""
+    while not over.wait(0.02):
+        for leave in (reset, socket.socket.close) * 4:
+            leave(child.connect())
+
+
+@contextmanager
+def flooding(child: Child, opening: bytes, piece: bytes) -> Generator[None]:
+    """Clients that do nothing else while this is open."""
+    clients = [child.connect() for _ in range(CLIENTS)]
+    threads = [threading.Thread(target=pour, args=(client, opening, piece)) for client in clients]
+    threads += [threading.Thread(target=drain, args=(client,)) for client in clients]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        for client in clients:
+            with suppress(OSError):
+                client.shutdown(socket.SHUT_RDWR)
+        for thread in threads:
+            thread.join()
+        for client in clients:
+            reset(client)
+
+
+def beside(child: Child, quiet: Latency, name: str) -> bool:
+    """Asks beside a flood, again if somebody else disturbed the machine. Returns whether the answers came in time."""
+    bound = max(LEAST_BOUND, 5 * quiet.p99)
+    for _ in range(RUNS):
+        during = latency_of(child.port, SECONDS)
+        print(f"\n{name}: {during}; quiet {quiet}")
+        if during.p99 < bound:
+            return True
+    return False
+
+
+@pytest.mark.parametrize("name", FLOODS)
+def test_a_flood_holds_nobody_up(name: str, child: Child, before: Life, quiet: Latency) -> None:
+    memory = child.rss()
+    with flooding(child, *FLOODS[name]):
+        in_time = beside(child, quiet, name)
+        growth = child.rss() - memory
+    assert settled(child, before) == before
+    assert growth <= MOST_GROWTH
+    assert in_time
+
+
+def test_connections_that_come_and_go_hold_nobody_up(child: Child, before: Life, quiet: Latency) -> None:
+    over = threading.Event()
+    memory = child.rss()
+    thread = threading.Thread(target=come_and_go, args=(child, over))
+    thread.start()
+    try:
+        in_time = beside(child, quiet, "connections")
+        growth = child.rss() - memory
+    finally:
+        over.set()
+        thread.join()
+    assert settled(child, before) == before
+    assert growth <= MOST_GROWTH
+    assert in_time
