@@ -6,13 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
 
 from pagi.cli.load import Target
 from pagi.cli.log_setup import set_up_logging
 from pagi.cli.parameters import FailedStart, ServerCommand, app_parameters, server_parameters
-from pagi.cli.serving import Orders
+from pagi.cli.programs import worker_program
+from pagi.cli.reloading import Reloader, say
+from pagi.cli.serving import Application
 from pagi.cli.start import allow_debugging, build, find_target, load, read_settings
-from pagi.cli.supervisor import Supervisor, say
 from pagi.cli.throwaway import Throwaway, throwaway
 from pagi.cli.watching import USUAL, Watch, changes, demand_watchfiles
 from pagi.http.errors import ConfigError
@@ -21,6 +23,7 @@ from pagi.server import run as serve
 from pagi.server.process.listeners import address_of, open_listeners
 from pagi.server.process.run import choose_loop
 from pagi.server.process.tls import tls_of
+from pagi.server.process.worker_process import Program
 
 GRACE_SECONDS = 1.0
 """From the closing signal until what is open is cut: nobody waits longer for a reload."""
@@ -57,16 +60,18 @@ def _dev(
     settings = read_settings(env_file, flags)
     target = find_target(app, app_dir, settings.project)
     set_up_logging(settings.options.serve.log_level)
-    own = _own_certificate(settings.options, flags) if tls_dev else None
+    # One process, whatever the settings of production say: it is this one that is told of changes.
+    options = msgspec.structs.replace(settings.options, processes=settings.options.processes.of_one())
+    own = _own_certificate(options, flags) if tls_dev else None
     if not reload:
-        click.get_current_context().exit(_serve_once(target, settings.options, own))
+        click.get_current_context().exit(_serve_once(target, options, own))
     folders = tuple(dict.fromkeys(path.resolve() for path in reload_dir)) or _usual_folders(target)
     also = (env_file.resolve(),) if env_file is not None else ()
     watch = Watch(folders=folders, include=reload_include, exclude=reload_exclude, also=also)
     try:
         demand_watchfiles()
-        choose_loop(settings.options.serve.loop)
-        code = _supervise(target, settings.options, watch, env_file, environment, own)
+        choose_loop(options.serve.loop)
+        code = _reload(target, options, watch, env_file, environment, own)
     except ConfigError as error:
         raise FailedStart(str(error)) from error
     click.get_current_context().exit(code)
@@ -93,7 +98,7 @@ def _serve_once(target: Target, options: ServerOptions, own: Throwaway | None) -
         raise FailedStart(str(error)) from error
 
 
-def _supervise(
+def _reload(
     target: Target, options: ServerOptions, watch: Watch, env_file: Path | None, environment: dict[str, str], own: Throwaway | None
 ) -> int:
     pair = own.pair if own is not None else None
@@ -101,36 +106,29 @@ def _supervise(
     listeners = open_listeners(options.listen, environment)
     sockets = listeners.sockets
     try:
-        grace_seconds = options.timeouts.graceful_seconds + KILL_SECONDS
-        orders = Orders(
-            app=_address(target),
+        application = Application(
+            app=str(target),
             folder=str(target.folder),
             env_file=str(env_file) if env_file is not None else None,
-            options=options,
-            sockets=[opened.fileno() for opened in sockets],
             pair=pair,
-            grace_seconds=grace_seconds,
             arguments=sys.argv,
+            development=True,
+            is_first=True,
         )
-        supervisor = Supervisor(orders, sockets, environment, grace_seconds)
+        program = Program(command=worker_program(), environment=environment)
+        reloader = Reloader(application, options, sockets, program, options.timeouts.graceful_seconds + KILL_SECONDS)
         say(f"pagi dev {target}", bold=True)
         say(f"  {', '.join(address_of(opened, scheme) for opened in sockets)}", fg="cyan", bold=True)
         if own is not None:
             _tell(own)
         say(f"  watching {' '.join((*USUAL, *watch.include))} in {', '.join(map(str, watch.folders))}; Ctrl-C ends it")
-        return supervisor.run(changes(watch, supervisor.stop))
+        return reloader.run(changes(watch, reloader.stop))
     finally:
         listeners.close()
 
 
 def _tell(own: Throwaway) -> None:
     say(f"  throw-away certificate until {own.not_after:%Y-%m-%d}, SHA-256 {own.fingerprint}")
-
-
-def _address(target: Target) -> str:
-    """The target as text that leads to it again from its folder."""
-    place = str(target.file) if target.file is not None else target.module
-    return f"{place}:{target.attribute}" if target.attribute else place
 
 
 def _usual_folders(target: Target) -> tuple[Path, ...]:

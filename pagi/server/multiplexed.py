@@ -239,6 +239,7 @@ class MultiplexedConnection(LineHolder):
                 stream.received(exchange, request.body)
         stream.exchange = exchange
         self._streams[request.stream_id] = stream
+        service.begins()
         if service.closing_deadline is not None:
             exchange.begin_closing(service.closing_deadline)
         exchange.task = service.runtime.spawn(exchange.run)

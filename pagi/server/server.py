@@ -13,6 +13,7 @@ from pagi.server.options import ServerOptions, server_options
 from pagi.server.process.certificates import Pair
 from pagi.server.process.lifespan import Lifespan
 from pagi.server.process.listeners import Listeners, address_of, open_listeners, port_of
+from pagi.server.process.shares import Share
 from pagi.server.process.tls import TLS, tls_of
 from pagi.server.service import Service
 from pagi.server.transports.anyio_accepting import AnyioTransport
@@ -51,6 +52,10 @@ class Server:
         """It takes new connections."""
         self.was_cut = False
         """Work was left at the shutdown deadline and was cut (exit code 4)."""
+        self.share: Share | None = None
+        """Ours of all connections, where other workers accept on the same sockets."""
+        self.when_spent: Callable[[], None] = self._spent
+        """Called when as many requests have begun as `max_requests` allows."""
         self._stop = False
         self._forced = False
         self._retires = False
@@ -132,6 +137,8 @@ class Server:
         transport = await AnyioTransport.open(group) if loop is None else AsyncioTransport(loop)
         service = Service(self.app, options, transport.runtime)
         service.keeper = self._tls
+        service.when_spent = self.when_spent
+        service.share = self.share
         lifespan: Lifespan | None = None
         if options.serve.lifespan != "off":
             lifespan = Lifespan(
@@ -142,10 +149,13 @@ class Server:
         self.service = service
         try:
             await transport.listen(service, sockets)
+            if self.share is not None:
+                self.share.hold(0)
             self.is_accepting = True
             self.addresses = [address_of(opened, "http" if self._tls is None else "https") for opened in sockets]
             self.port = port_of(sockets)
-            log.info("listening on %s", ", ".join(self.addresses))
+            # Who gave us a list of sockets knows where they listen.
+            log.log(logging.DEBUG if self._shares_sockets else logging.INFO, "listening on %s", ", ".join(self.addresses))
             task_status.started(self.port)
             await self._until(lambda: self._stop)
             await self._delay(service)
@@ -172,7 +182,10 @@ class Server:
         """Everything between the last accept and the last byte."""
         runtime = transport.runtime
         self.is_accepting = False
-        await transport.stop_listening(take_waiting=not self._shares_sockets)
+        if self.share is not None:
+            service.share = None
+            self.share.leave()
+        await transport.stop_listening(take_waiting=not (self._shares_sockets and self._retires))
         deadline = runtime.now() + self.options.timeouts.graceful_seconds
         open_connections = len(service.connections)
         service.begin_closing(deadline, retiring=self._retires)
@@ -198,6 +211,10 @@ class Server:
             stubborn = await service.runtime.cancel(left, CUT_SECONDS)
             if stubborn:
                 log.error("%d exchanges ignore their cancellation and are left behind", stubborn)
+
+    def _spent(self) -> None:
+        log.info("as many requests have begun as max_requests allows: closing")
+        self.shutdown()
 
     async def _until(self, is_so: Callable[[], bool]) -> None:
         """Waits for what `shutdown` sets."""

@@ -13,6 +13,7 @@ from pagi.server.options.http import BodyOptions, FlowOptions, HTTP1Options
 from pagi.server.options.http2 import HTTP2Options
 from pagi.server.options.listening import ListenOptions, clash
 from pagi.server.options.live import SSEOptions, WebSocketOptions
+from pagi.server.options.processes import ProcessOptions
 from pagi.server.options.proxies import ProxyOptions
 from pagi.server.options.serving import ServeOptions, TimeoutOptions
 from pagi.server.options.tls import TLSOptions
@@ -29,6 +30,7 @@ __all__ = [
     "HTTP1Options",
     "HTTP2Options",
     "ListenOptions",
+    "ProcessOptions",
     "ProxyOptions",
     "SSEOptions",
     "Seconds",
@@ -61,6 +63,7 @@ class ServerOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     flow: FlowOptions = FlowOptions()
     websocket: WebSocketOptions = WebSocketOptions()
     sse: SSEOptions = SSEOptions()
+    processes: ProcessOptions = ProcessOptions()
     watch: WatchOptions = WatchOptions()
 
 

@@ -12,7 +12,7 @@ from pagi.server.endings import LINGER_BYTES, LINGER_SECONDS, forget_unsent, rea
 from pagi.server.exchanges.scope import Peer, peer_of
 from pagi.server.runtime import Listener, Timer
 from pagi.server.service import Service
-from pagi.server.transports.accepting import OPENING_SECONDS, PAUSE_SECONDS, Acceptor, OutOfRoom
+from pagi.server.transports.accepting import OPENING_SECONDS, Acceptor, Pause
 from pagi.server.transports.adoption import Adopter
 from pagi.server.transports.arrival import Arrival
 from pagi.server.transports.parts import has_file
@@ -289,7 +289,7 @@ class AsyncioTransport:
         high = max(flow.high_water_bytes - 1, 0)
         marks = high, min(flow.low_water_bytes, high)
         for listening in sockets:
-            acceptor = Acceptor(listening)
+            acceptor = Acceptor(listening, service.gives_way)
             self._acceptors[acceptor] = partial(ProtocolLine, service, self._loop, marks, self.runtime)
             self._watch(acceptor)
 
@@ -315,9 +315,9 @@ class AsyncioTransport:
     def _accept(self, acceptor: Acceptor) -> None:
         try:
             accepted = acceptor.accept()
-        except OutOfRoom:
+        except Pause as pause:
             self._loop.remove_reader(acceptor.listening)
-            self._loop.call_later(PAUSE_SECONDS, self._watch, acceptor)
+            self._loop.call_later(pause.seconds, self._watch, acceptor)
             return
         if accepted is not None:
             self._begin(accepted, self._acceptors[acceptor])
