@@ -6,8 +6,7 @@ from collections.abc import Sequence
 import click
 
 from pagi.cli.log_setup import escaped
-from pagi.server.figures import EarlyEnd, OpenExchange
-from pagi.server.report import ProcessReport
+from pagi.server.figures import EarlyEnd, OpenExchange, ProcessReport
 
 KIND_COLOURS = {"http": "green", "sse": "magenta", "websocket": "cyan"}
 GAP = "  "

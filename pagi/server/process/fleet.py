@@ -90,6 +90,11 @@ class Fleet:
                 self._cancel(slot)
                 self._start(slot)
 
+    @property
+    def serving(self) -> int:
+        """Workers that serve, without those that retire."""
+        return sum(slot.serving is not None for slot in self.slots)
+
     def ask(self, order: Order) -> None:
         """Says this to every worker that serves."""
         for slot in self.slots:

@@ -2,8 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from pagi.server.figures import BOUNDS, Durations
-from pagi.server.report import ProcessReport
+from pagi.server.figures import BOUNDS, Durations, ProcessReport
 
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import msgspec
 
+from pagi.http.errors import ConfigError
 from pagi.server.options import ServerOptions
 from pagi.server.process.channel import Failed, Orders, Status
 from pagi.server.process.daemon import let_streams_go, tell
-from pagi.server.process.exit_codes import EXIT_CLEAN, EXIT_CUT
+from pagi.server.process.exit_codes import EXIT_CLEAN, EXIT_CUT, EXIT_START
 from pagi.server.process.fleet import Fleet
 from pagi.server.process.listeners import Listeners, address_of
 from pagi.server.process.pid_file import PidFile
@@ -24,13 +25,20 @@ from pagi.server.process.slots import Limits, Slot, Worker, counted
 from pagi.server.process.systemd import ServiceManager
 from pagi.server.process.terminal import Terminal
 from pagi.server.process.unix_files import UnixFile
+from pagi.server.process.visits import Visits
 from pagi.server.process.waiting import Waiting
+from pagi.server.process.windows import open_windows
 from pagi.server.process.worker_process import Program, WorkerProcess
 
 log = logging.getLogger("pagi.server")
 
 MARGIN_SECONDS = 8.0
 """Beyond the graceful end: for what is cut then, the end of the lifespan, and the process itself. Only then is a worker killed."""
+
+
+TAKING_OVER_SECONDS = 10.0
+TAKING_OVER_POLL_SECONDS = 0.1
+"""How long, and how often, the windows of a predecessor are tried."""
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,8 +68,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 class Supervisor:
     """Keeps an application served. `run` is its life.
 
-    `waiting` takes further descriptors and appointments: whatever else this process is to look after. `asking` hears what workers
-    answer to `fleet.ask`.
+    `waiting` takes further descriptors and appointments: whatever else this process is to look after.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -71,6 +78,7 @@ class Supervisor:
         self.listeners.files += plan.files
         self.fleet = Fleet(self.waiting, self._start_worker, limits(plan.options), self)
         self.roll = Roll(self.fleet)
+        self.visits = Visits(self.waiting, self.fleet)
         self._shares = Shares.made()
         self._places: dict[int, int] = {}
         """Of each worker, by its process id."""
@@ -100,6 +108,10 @@ class Supervisor:
         waiting.obey(signal.SIGTTOU, self.fleet.shrink)
         if self._pid_file is not None and self._is_in_charge:
             self._pid_file.write()
+        if self._is_in_charge and not self._open_windows():
+            self._code = EXIT_START
+            self._leave()
+            return self._code
         if self.manager.watchdog_seconds is not None:
             self._stay_alive(self.manager.watchdog_seconds)
         self.fleet.begin(self.plan.workers)
@@ -134,6 +146,7 @@ class Supervisor:
     # ---- what the fleet tells
 
     def started(self) -> None:
+        waiting = self.waiting
         scheme = "http" if self.plan.options.tls.ssl_certfile is None else "https"
         where = ", ".join(address_of(opened, scheme) for opened in self.listeners.sockets)
         log.info("listening on %s: %s", where, counted(len(self.fleet.slots)))
@@ -144,6 +157,7 @@ class Supervisor:
             os.write(self.plan.in_charge, b"%d\n" % os.getpid())
         if self.plan.word is not None:
             take_over(self.plan.word)
+            self._open_windows_when_free(waiting.now() + TAKING_OVER_SECONDS)
         self.manager.ready()
         if self._waits is not None:
             let_streams_go()
@@ -167,7 +181,7 @@ class Supervisor:
             self.manager.ready()
 
     def told(self, worker: Worker, status: Status) -> None:
-        """Nobody asks yet."""
+        self.visits.told(status)
 
     def gone(self) -> None:
         self._is_over = True
@@ -213,6 +227,7 @@ class Supervisor:
     def _hand_over(self, pid: int) -> None:
         log.info("process %d serves: the workers here retire", pid)
         self._is_in_charge = False
+        self.visits.close()  # our successor waits for their addresses
         self.manager.main_process(pid)
         self._begin_end()
         self.fleet.retire()
@@ -226,7 +241,27 @@ class Supervisor:
         self.manager.alive()
         self.waiting.at(self.waiting.now() + seconds, lambda: self._stay_alive(seconds))
 
+    def _open_windows(self, *, fails: bool = True) -> bool:
+        """Lets look in whoever may. Returns whether that can be; it is an error unless it need not yet be."""
+        try:
+            windows = open_windows(self.plan.options.watch)
+        except ConfigError as error:
+            if fails:
+                log.error("%s", error)
+            return False
+        if windows.sockets:
+            log.info("open to whoever may look in: %s", windows)
+            self.visits.open(windows)
+        return True
+
+    def _open_windows_when_free(self, until: float) -> None:
+        """Our predecessor closes its own when it hears that we serve."""
+        now = self.waiting.now()
+        if not self._is_stopping and not self._open_windows(fails=now >= until) and now < until:
+            self.waiting.at(now + TAKING_OVER_POLL_SECONDS, lambda: self._open_windows_when_free(until))
+
     def _leave(self) -> None:
+        self.visits.close()
         self.waiting.close()
         if not self._is_in_charge:
             self.listeners.keep_files()
