@@ -180,6 +180,7 @@ class MultiplexedConnection(LineHolder):
     def over(self, stream: Stream) -> None:
         self._streams.pop(stream.id, None)
         self.engine.release(stream.id)
+        stream.end()
         if self._streams:
             self.write_later()
         elif self._lost_at is not None:
