@@ -27,6 +27,13 @@ def child(loop: str, tmp_path_factory: pytest.TempPathFactory) -> Generator[Chil
 
 
 @pytest.fixture(scope="module")
+def calm(loop: str, tmp_path_factory: pytest.TempPathFactory) -> Generator[Child]:
+    """Such a server that nobody attacks: how long requests take there is the machine's doing."""
+    with running(tmp_path_factory.mktemp(f"{loop} calm"), APP, "--loop", loop) as served:
+        yield served
+
+
+@pytest.fixture(scope="module")
 def before(child: Child) -> Life:
     """What that server held before the first fault."""
     return at_rest(child)

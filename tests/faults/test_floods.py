@@ -8,19 +8,16 @@ from contextlib import contextmanager, suppress
 import pytest
 
 from tests.faults.conversations import WEBSOCKET, reset
-from tests.faults.latency import Latency, latency_of
+from tests.faults.latency import beside
 from tests.faults.remains import Life, settled
 from tests.server.child import Child
 from tests.server.wire.client_frames import FIN, PING, TEXT, frame
 
 SECONDS = 0.6
-RUNS = 3
 KIB = 1024
 MIB = 1024 * KIB
 CLIENTS = 2
 MOST_GROWTH = 8 * MIB
-LEAST_BOUND = 100.0
-"""Milliseconds. A flood takes all the time there is, so others wait for their turn, but for no more than a few."""
 MANY_FIELDS = b"GET / HTTP/1.1\r\nHost: x\r\n" + b"".join(b"X-%d: y\r\n" % number for number in range(98)) + b"\r\n"
 FLOODS: dict[str, tuple[bytes, bytes]] = {
     "pipelined requests": (b"", b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"),
@@ -29,12 +26,6 @@ FLOODS: dict[str, tuple[bytes, bytes]] = {
     "pings": (WEBSOCKET, frame(FIN | PING)),
     "messages": (WEBSOCKET, frame(FIN | TEXT, b"x")),
 }
-
-
-@pytest.fixture(scope="module")
-def quiet(child: Child, before: Life) -> Latency:
-    """How long requests take while nobody floods."""
-    return latency_of(child.port, SECONDS)
 
 
 def pour(client: socket.socket, opening: bytes, piece: bytes) -> None:
@@ -80,35 +71,24 @@ def flooding(child: Child, opening: bytes, piece: bytes) -> Generator[None]:
             reset(client)
 
 
-def beside(child: Child, quiet: Latency, name: str) -> bool:
-    """Asks beside a flood, again if somebody else disturbed the machine. Returns whether the answers came in time."""
-    bound = max(LEAST_BOUND, 5 * quiet.p99)
-    for _ in range(RUNS):
-        during = latency_of(child.port, SECONDS)
-        print(f"\n{name}: {during}; quiet {quiet}")
-        if during.p99 < bound:
-            return True
-    return False
-
-
 @pytest.mark.parametrize("name", FLOODS)
-def test_a_flood_holds_nobody_up(name: str, child: Child, before: Life, quiet: Latency) -> None:
+def test_a_flood_holds_nobody_up(name: str, child: Child, before: Life, calm: Child) -> None:
     memory = child.rss()
     with flooding(child, *FLOODS[name]):
-        in_time = beside(child, quiet, name)
+        in_time = beside(child.port, calm.port, SECONDS, name)
         growth = child.rss() - memory
     assert settled(child, before) == before
     assert growth <= MOST_GROWTH
     assert in_time
 
 
-def test_connections_that_come_and_go_hold_nobody_up(child: Child, before: Life, quiet: Latency) -> None:
+def test_connections_that_come_and_go_hold_nobody_up(child: Child, before: Life, calm: Child) -> None:
     over = threading.Event()
     memory = child.rss()
     thread = threading.Thread(target=come_and_go, args=(child, over))
     thread.start()
     try:
-        in_time = beside(child, quiet, "connections")
+        in_time = beside(child.port, calm.port, SECONDS, "connections")
         growth = child.rss() - memory
     finally:
         over.set()
