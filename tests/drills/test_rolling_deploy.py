@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.supervised import supervised
 from tests.drills.appender import create
 from tests.drills.conftest import WHOLE
 from tests.faults.live_fleet import Outcome, live_clients
@@ -24,6 +25,8 @@ ROWS_PER_SECOND = 60.0
 PAUSE_SECONDS = 4.0 if WHOLE else 1.5
 """Before, between and after deploys."""
 DEPLOYS = 2
+LOOPS = ["uvloop", "asyncio", "trio"]
+"""In every other run than `make drill` each of the two kinds of deploy is made on some of them."""
 PATIENCE_SECONDS = 60.0
 
 
@@ -66,7 +69,7 @@ def deploy_under(port: int, rows: Path, deploy: Callable[[], None], *, readers: 
                 appender.communicate()
 
 
-@pytest.mark.parametrize("loop", ["uvloop", "asyncio", "trio"])
+@pytest.mark.parametrize("loop", LOOPS if WHOLE else LOOPS[1:])
 def test_a_restart_loses_no_event_and_cuts_no_websocket(loop: str, scale: float, tmp_path: Path, rows: Path) -> None:
     count = int(500 * scale)
     with ExitStack() as stack:
@@ -89,3 +92,23 @@ def test_a_restart_loses_no_event_and_cuts_no_websocket(loop: str, scale: float,
         for server in servers:
             assert "Traceback" not in server.stderr, server.stderr
         judge(outcome, rows, readers=count, sockets=count)
+
+
+@pytest.mark.parametrize("loop", LOOPS if WHOLE else LOOPS[:1])
+def test_a_rolling_deploy_loses_no_event_and_cuts_no_websocket(loop: str, scale: float, tmp_path: Path, rows: Path) -> None:
+    count, rolled = int(500 * scale), 0
+    folder = tmp_path / "project"
+    folder.mkdir()
+    with supervised(folder, str(APP), "--workers", "4", "--loop", loop, "--no-access-log") as pagi:
+
+        def roll() -> None:
+            nonlocal rolled
+            rolled += 1
+            pagi.send(signal.SIGHUP)
+            pagi.until_said("rolled: 4 workers", times=rolled)
+
+        outcome = deploy_under(pagi.port, rows, roll, readers=count, sockets=count)
+        print(f"\n{loop}: {DEPLOYS} rolls of 4 workers under {count} readers and {count} WebSockets: {outcome}")
+        assert "Traceback" not in pagi.output, pagi.output
+        judge(outcome, rows, readers=count, sockets=count)
+        assert pagi.end() == 0
