@@ -52,6 +52,8 @@ class Server:
         """It takes new connections."""
         self.was_cut = False
         """Work was left at the shutdown deadline and was cut (exit code 4)."""
+        self.worker: int | None = None
+        """Which worker this is, from 1; None where there is one process."""
         self.share: Share | None = None
         """Ours of all connections, where other workers accept on the same sockets."""
         self.when_spent: Callable[[], None] = self._spent
@@ -142,7 +144,11 @@ class Server:
         lifespan: Lifespan | None = None
         if options.serve.lifespan != "off":
             lifespan = Lifespan(
-                self.app, mode=options.serve.lifespan, startup_seconds=options.timeouts.startup_seconds, state=service.state
+                self.app,
+                mode=options.serve.lifespan,
+                startup_seconds=options.timeouts.startup_seconds,
+                state=service.state,
+                worker=self.worker,
             )
             await group.start(lifespan.run)
         service.start()

@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+LOOPS = {"asyncio", "trio"}
 
 
 def problem(node_id: str, root: Path = ROOT) -> str:
@@ -28,7 +29,7 @@ def problem(node_id: str, root: Path = ROOT) -> str:
         if "anyio" not in marks | _module_marks(path):
             return f"{node_id}: it is async and nobody awaits it"
         if _chooses_a_loop(path, root):
-            return f"{node_id}: it runs on one loop alone"
+            return f"{node_id}: it leaves a loop out"
     return ""
 
 
@@ -62,11 +63,20 @@ def _is(target: ast.expr, name: str) -> bool:
 
 
 def _chooses_a_loop(path: Path, root: Path) -> bool:
-    """The file, or a conftest between it and the one of all tests, has an `anyio_backend` of its own."""
+    """The file, or a conftest between it and the one of all tests, has an `anyio_backend` of its own that leaves a loop out."""
     between = [folder / "conftest.py" for folder in path.parents if folder.is_relative_to(root / "tests") and folder != root / "tests"]
     return any(
-        isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == "anyio_backend"
+        isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == "anyio_backend" and not _loops(node, source) >= LOOPS
         for source in (path, *between)
         if source.is_file()
         for node in _module(source).body
     )
+
+
+def _loops(fixture: ast.FunctionDef | ast.AsyncFunctionDef, path: Path) -> set[object]:
+    """What a fixture is run with: what its `params` say, or the table of the same file that they name."""
+    calls = [decorator for decorator in fixture.decorator_list if isinstance(decorator, ast.Call)]
+    params = [keyword.value for call in calls for keyword in call.keywords if keyword.arg == "params"]
+    names = {node.id for tree in params for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    tables = [node for node in _module(path).body if isinstance(node, ast.AnnAssign) and getattr(node.target, "id", "") in names]
+    return {node.value for tree in (*params, *tables) for node in ast.walk(tree) if isinstance(node, ast.Constant)}

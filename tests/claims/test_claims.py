@@ -71,6 +71,13 @@ def suite(tmp_path: Path) -> Path:
     (tmp_path / "tests" / "test_bare.py").write_text("async def test_a(): ...\n@pytest.mark.anyio\nasync def test_b(): ...\n")
     (tmp_path / "tests" / "one_loop" / "conftest.py").write_text("def anyio_backend(): return 'trio'\n")
     (tmp_path / "tests" / "one_loop" / "test_it.py").write_text("pytestmark = pytest.mark.anyio\nasync def test_a(): ...\n")
+    (tmp_path / "tests" / "test_all_loops.py").write_text(
+        'LOOPS: dict = {"asyncio": 1, "uvloop": 2, "trio": 3}\n@pytest.fixture(params=LOOPS)\ndef anyio_backend(): ...\n'
+        "@pytest.mark.anyio\nasync def test_a(): ...\n"
+    )
+    (tmp_path / "tests" / "test_some_loops.py").write_text(
+        '@pytest.fixture(params=["asyncio", "uvloop"])\ndef anyio_backend(): ...\n@pytest.mark.anyio\nasync def test_a(): ...\n'
+    )
     return tmp_path
 
 
@@ -85,7 +92,9 @@ def suite(tmp_path: Path) -> Path:
         ("tests/test_marked.py", "no such test"),
         ("tests/test_marked.py::test_b", "not always run"),
         ("tests/test_bare.py::test_a", "nobody awaits it"),
-        ("tests/one_loop/test_it.py::test_a", "one loop alone"),
+        ("tests/one_loop/test_it.py::test_a", "leaves a loop out"),
+        ("tests/test_some_loops.py::test_a", "leaves a loop out"),
+        ("tests/test_all_loops.py::test_a", ""),
     ],
 )
 def test_a_name_that_leads_to_no_test_that_counts_is_told(suite: Path, node_id: str, why: str) -> None:

@@ -15,7 +15,7 @@ import psutil
 
 from tests.cli.developing import PATIENCE_SECONDS, is_alive, until
 
-LISTENING = re.compile(r"listening on http://127\.0\.0\.1:(\d+)")
+LISTENING = re.compile(r"listening on https?://127\.0\.0\.1:(\d+)")
 
 APP = """
 import os, threading, time

@@ -196,4 +196,4 @@ async def test_a_lifespan_scope_has_the_versions_and_a_state_to_fill() -> None:
     (scope,) = scopes
     assert (scope["type"], scope["state"]) == ("lifespan", {})
     assert scope["asgi"]["version"] == "3.0"
-    assert scope["pagi"]["version"] == "0.3"
+    assert scope["pagi"] == {"version": "0.3", "spec_version": "0.3", "is_worker": False, "worker_num": None}

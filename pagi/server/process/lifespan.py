@@ -22,13 +22,23 @@ class Lifespan:
     """One run of the application's lifespan. `run` is its task; `shutdown` ends it.
 
     `mode`: `auto` serves an application that declines (raises or returns before it started) without one; `on` makes that fatal.
+    `worker` is the number of this process among several.
     """
 
-    def __init__(self, app: AnyApp, *, mode: str = "auto", startup_seconds: float = 60.0, state: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        app: AnyApp,
+        *,
+        mode: str = "auto",
+        startup_seconds: float = 60.0,
+        state: dict[str, Any] | None = None,
+        worker: int | None = None,
+    ) -> None:
         self._app = app
         self._mode = mode
         self._startup_seconds = startup_seconds
         self.state: dict[str, Any] = {} if state is None else state
+        self._versions = {**PAGI_VERSIONS, "is_worker": worker is not None, "worker_num": worker}
         self._progress = grammar.START["lifespan"]
         self._decided = anyio.Event()
         self._stop = anyio.Event()
@@ -46,7 +56,7 @@ class Lifespan:
             StartupFailed: before it reported that it started; see the class.
         """
         failure: str | None = None
-        scope = {"type": "lifespan", "asgi": ASGI_VERSIONS, "pagi": PAGI_VERSIONS, "state": self.state}
+        scope = {"type": "lifespan", "asgi": ASGI_VERSIONS, "pagi": self._versions, "state": self.state}
         async with anyio.create_task_group() as group:
             group.start_soon(self._call, scope)
             with anyio.move_on_after(self._startup_seconds or None):

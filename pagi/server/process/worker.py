@@ -39,6 +39,7 @@ def work(server: Server, orders: Orders, sockets: list[socket.socket], channel: 
     """Serves on `sockets` until the supervisor, or TERM, says otherwise, and returns the exit code (see `run`)."""
     leave_the_terminal_alone()
     faulthandler.register(TELL_WHERE)
+    server.worker = orders.number
 
     def ready() -> None:
         channel.send(Ready())
