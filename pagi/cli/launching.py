@@ -25,7 +25,7 @@ from pagi.server.process.listeners import Listeners, open_listeners
 from pagi.server.process.pid_file import PidFile
 from pagi.server.process.privileges import find_rights
 from pagi.server.process.replacing import Legacy, find_legacy
-from pagi.server.process.run import choose_loop
+from pagi.server.process.run import choose_loop, obey_umask
 from pagi.server.process.supervisor import Plan
 from pagi.server.process.worker_process import Program
 
@@ -47,8 +47,7 @@ def become_supervisor(target: Target, options: ServerOptions, env_file: Path | N
     rights = find_rights(processes.user, processes.group)
     own = {**environment, **(rights.variables() if rights else {})}
     legacy = find_legacy(own)
-    if processes.umask is not None:
-        os.umask(processes.umask)
+    obey_umask(processes)
     listeners = _listeners(options, legacy, own)
     waits = leave_terminal() if processes.daemon and legacy is None else None
     try:

@@ -15,6 +15,7 @@ from pagi.gateway.types import AnyApp
 from pagi.http.errors import ConfigError
 from pagi.server import ServerOptions
 from pagi.server import run as serve
+from pagi.server.process.run import obey_umask
 
 ABOUT = """Serve APP until it is told to stop.
 
@@ -43,6 +44,7 @@ def _run(app: str | None, app_dir: Path | None, env_file: Path | None, **flags: 
             become_supervisor(target, settings.options, env_file, environment)
         except ConfigError as error:
             raise FailedStart(str(error)) from error
+    obey_umask(settings.options.processes)
     loaded = load(target)
     build(loaded)
     click.get_current_context().exit(_serve(loaded, settings.options))

@@ -15,7 +15,7 @@ import psutil
 
 from tests.cli.developing import PATIENCE_SECONDS, is_alive, until
 
-LISTENING = re.compile(r"listening on https?://127\.0\.0\.1:(\d+)")
+LISTENING = re.compile(r"listening on .*?https?://127\.0\.0\.1:(\d+)")
 
 APP = """
 import os, threading, time
@@ -137,11 +137,13 @@ def body(client: socket.socket) -> str:
 
 
 @contextmanager
-def supervised(folder: Path, *args: str, listens: bool = True, environment: Mapping[str, str] | None = None) -> Generator[Supervised]:
-    """Runs `pagi run` in `folder`, on a free port; whoever still lives at the end of it is killed."""
+def supervised(
+    folder: Path, *args: str, listens: bool = True, binds: bool = True, environment: Mapping[str, str] | None = None
+) -> Generator[Supervised]:
+    """Runs `pagi run` in `folder`, on a free port unless `--bind` or the settings name one; whoever still lives in the end is killed."""
     output = folder.parent / f"{folder.name}.output"
     given = {name: value for name, value in os.environ.items() if not name.startswith("PAGI_") and name not in ("PORT", "WEB_CONCURRENCY")}
-    where = [] if "--uds" in args else ["--port", "0"]
+    where = ["--port", "0"] if binds and "--bind" not in args else []
     command = [sys.executable, "-m", "pagi", "run", *args, *where]
     with output.open("wb") as file:
         process = subprocess.Popen(

@@ -13,7 +13,7 @@ from anyio.abc import TaskStatus
 
 from pagi.gateway.types import AnyApp
 from pagi.http.errors import ConfigError
-from pagi.server.options import ServerOptions, server_options
+from pagi.server.options import ProcessOptions, ServerOptions, server_options
 from pagi.server.process import systemd
 from pagi.server.process.certificates import Pair
 from pagi.server.process.descriptors import allow_connections
@@ -42,8 +42,7 @@ def run(app: AnyApp, options: ServerOptions, sockets: list[socket.socket] | None
     """
     demand_one_process(options)
     try:
-        if options.processes.umask is not None:
-            os.umask(options.processes.umask)
+        obey_umask(options.processes)
         manager = ServiceManager(os.environ)
         for name in systemd.VARIABLES:
             os.environ.pop(name, None)
@@ -73,6 +72,12 @@ def serve(app: AnyApp, options: ServerOptions | None = None, /, **named: Any) ->
     code = run(app, options if options is not None else server_options(**named))
     if code != EXIT_CLEAN:
         raise SystemExit(code)
+
+
+def obey_umask(options: ProcessOptions) -> None:
+    """Gives new files the permissions that the operator wants, from now on."""
+    if options.umask is not None:
+        os.umask(options.umask)
 
 
 def demand_one_process(options: ServerOptions) -> None:
