@@ -85,3 +85,11 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 def own(authority: Authority) -> Issued:
     """The server's own certificate."""
     return authority.issue()
+
+
+@pytest.fixture
+def everybody_speaks_tls(authority: Authority, own: Issued) -> Iterator[None]:
+    """Puts TLS under every server and client of a test that knows nothing of it."""
+    live.ALL_SECURE.append((own.options, authority.trusted()))
+    yield
+    live.ALL_SECURE.clear()

@@ -79,7 +79,7 @@ class SecureStream(ByteStream):
     def _is_to_be_reset(self) -> bool:
         """Closing the socket will reset it, so that nothing should be said before."""
         raw = self.below.extra(SocketAttribute.raw_socket, None)
-        return raw is not None and raw.getsockopt(socket.SOL_SOCKET, socket.SO_LINGER, 8) == RESETS
+        return raw is not None and raw.fileno() >= 0 and raw.getsockopt(socket.SOL_SOCKET, socket.SO_LINGER, 8) == RESETS
 
     async def _fetch(self) -> None:
         try:

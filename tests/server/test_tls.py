@@ -12,6 +12,7 @@ from anyio.abc import ByteStream, SocketAttribute
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
+from tests.server import live
 from tests.server.certificates import Authority, Issued
 from tests.server.conftest import Lines
 from tests.server.live import GET, PATIENCE_SECONDS, Peer, Served, eventually, served
@@ -151,14 +152,50 @@ async def test_a_cipher_that_is_not_offered_is_refused(own: Issued, trusting: ss
             await server.ask()
 
 
-@pytest.mark.parametrize(("offered", "chosen"), [([], None), (["http/1.1"], "http/1.1"), (["h3", "http/1.1"], "http/1.1"), (["x"], None)])
-async def test_http_1_1_is_offered_by_alpn(offered: list[str], chosen: str | None, own: Issued, trusting: ssl.SSLContext) -> None:
+@pytest.mark.parametrize(
+    ("options", "offered", "chosen"),
+    [
+        ({}, [], None),
+        ({}, ["http/1.1"], "http/1.1"),
+        ({}, ["h3", "http/1.1"], "http/1.1"),
+        ({}, ["x"], None),
+        ({}, ["http/1.1", "h2"], "h2"),
+        ({"http2": False}, ["h2", "http/1.1"], "http/1.1"),
+        ({"http2": False}, ["h2"], None),
+    ],
+)
+async def test_the_best_that_both_speak_is_agreed_on(
+    options: dict[str, Any], offered: list[str], chosen: str | None, own: Issued, trusting: ssl.SSLContext
+) -> None:
     if offered:
         trusting.set_alpn_protocols(offered)
-    async with served(Echo(), client=trusting, **own.options) as server, server.peer() as peer:
+    async with served(Echo(), client=trusting, **options, **own.options) as server, server.peer() as peer:
         assert isinstance(peer.stream, SecureStream)
         assert peer.stream.tls.selected_alpn_protocol() == chosen
-        assert (await peer.ask()).status == 200
+        if chosen == "h2":
+            assert await peer.more()  # HTTP/2 has settings to say, and waits for no request
+        else:
+            assert (await peer.ask()).status == 200
+
+
+async def test_http_2_inside_tls_is_told_as_such(own: Issued, trusting: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "SPOKEN", "HTTP/2")
+    app = Echo()
+    async with served(app, client=trusting, **own.options) as server:
+        assert (await server.ask()).body == b"hello"
+    assert (app.scopes[0]["http_version"], app.scopes[0]["scheme"]) == ("2", "https")
+    assert app.tls["tls_version"] == 0x0304
+
+
+async def test_a_proxy_says_whom_it_speaks_for_before_tls(own: Issued, trusting: ssl.SSLContext) -> None:
+    app = Echo()
+    async with served(app, proxy_protocol=True, **own.options) as server:
+        async with await anyio.connect_tcp("127.0.0.1", server.port) as raw:
+            await raw.send(b"PROXY TCP4 192.0.2.7 192.0.2.1 4711 443\r\n")
+            assert (await Peer(await SecureStream.wrap(raw, trusting)).ask()).status == 200
+    assert app.scopes[0]["client"] == ("192.0.2.7", 4711)
+    assert app.scopes[0]["scheme"] == "https"
+    assert app.tls["tls_version"] == 0x0304
 
 
 async def test_a_session_is_resumed(own: Issued, trusting: ssl.SSLContext) -> None:
@@ -319,6 +356,17 @@ async def test_a_client_that_leaves_in_the_handshake_is_forgotten(own: Issued, t
             async with await anyio.connect_tcp("127.0.0.1", server.port) as stream:
                 await stream.send(data)
         await eventually(lambda: refused(log) == ["the client left"] * 2)
+
+
+async def test_handshakes_that_fail_are_counted_where_somebody_may_ask(own: Issued, trusting: ssl.SSLContext) -> None:
+    async with served(Echo(), client=trusting, metrics_bind="127.0.0.1:0", **own.options) as server:
+        await server.ask()
+        await greeting(server, GET)
+        await greeting(server, b"\xff" * 10)
+        assert server.server.service is not None
+        figures = server.server.service.figures
+        assert figures is not None
+        assert (figures.accepted, figures.handshakes_failed, figures.turned_away) == (3, 2, 0)
 
 
 async def test_a_handshake_that_takes_too_long_is_cut(own: Issued, log: Lines) -> None:

@@ -80,6 +80,15 @@ async def test_curl_asks_twice_on_one_connection(version: str, own: Issued, auth
 
 
 @needs_curl
+@pytest.mark.parametrize(("option", "version"), [("--http2", b"2"), ("--http1.1", b"1.1")])
+async def test_curl_speaks_what_it_prefers(option: str, version: bytes, own: Issued, authority: Authority) -> None:
+    async with served(Everything(), **own.options) as server:
+        url = f"https://localhost:{server.port}/"
+        out = await run(curl(authority, option, "-w", "|%{http_version}", "--data-binary", "@-", url), input=BIG)
+    assert out == BIG + b"|" + version
+
+
+@needs_curl
 async def test_curl_sends_and_gets_a_big_body(own: Issued, authority: Authority) -> None:
     async with served(Everything(), **own.options) as server:
         out = await run(curl(authority, "--data-binary", "@-", f"https://localhost:{server.port}/"), input=BIG)
