@@ -8,16 +8,17 @@ from typing import Any
 import click
 
 from pagi.cli.load import Target
-from pagi.cli.log_setup import set_up_logging
 from pagi.cli.parameters import FailedStart, ServerCommand, app_parameters, server_parameters
 from pagi.cli.serving import Orders
-from pagi.cli.start import allow_debugging, build, find_target, load, read_settings
+from pagi.cli.start import allow_debugging, begin_logging, build, find_target, load, read_settings
 from pagi.cli.supervisor import Supervisor, say
 from pagi.cli.watching import USUAL, Watch, changes, demand_watchfiles
 from pagi.http.errors import ConfigError
 from pagi.server import ServerOptions
 from pagi.server import run as serve
+from pagi.server.options import LogOptions
 from pagi.server.process.listeners import address_of, open_listeners
+from pagi.server.process.logs import set_up_logging
 from pagi.server.process.run import choose_loop
 
 GRACE_SECONDS = 1.0
@@ -53,9 +54,11 @@ def _dev(
         flags["graceful_seconds"] = GRACE_SECONDS
     settings = read_settings(env_file, flags)
     target = find_target(app, app_dir, settings.project)
-    set_up_logging(settings.options.serve.log_level)
     if not reload:
+        begin_logging(settings.options, target)
         click.get_current_context().exit(_serve_once(target, settings.options))
+    # Files and handlers of the application's own are for the process that serves.
+    set_up_logging(LogOptions(log_level=settings.options.logs.log_level, use_colors=settings.options.logs.use_colors))
     folders = tuple(dict.fromkeys(path.resolve() for path in reload_dir)) or _usual_folders(target)
     also = (env_file.resolve(),) if env_file is not None else ()
     watch = Watch(folders=folders, include=reload_include, exclude=reload_exclude, also=also)

@@ -110,9 +110,14 @@ def load_app(target: Target) -> AnyApp:
     return cast("AnyApp", found)
 
 
+def put_on_path(folder: Path) -> None:
+    """Makes a folder the first that imports look in."""
+    if str(folder) not in sys.path[:1]:
+        sys.path.insert(0, str(folder))
+
+
 def _imported(target: Target) -> ModuleType:
-    if str(target.folder) not in sys.path[:1]:
-        sys.path.insert(0, str(target.folder))
+    put_on_path(target.folder)
     importlib.invalidate_caches()
     try:
         module = importlib.import_module(target.module)

@@ -40,7 +40,7 @@ class ServerOption(click.Option):
 
     def _read(self, ctx: click.Context, parameter: click.Parameter, text: str | tuple[str, ...] | None) -> Any:
         if isinstance(text, tuple):
-            text = ",".join(text) if text else None
+            text = self.flag.separator.join(text) if text else None
         try:
             return None if text is None else self.flag.read(text)
         except ValueError as error:

@@ -7,10 +7,10 @@ from pathlib import Path
 import click
 
 from pagi.application import App
-from pagi.cli.log_setup import wants_colour
 from pagi.cli.parameters import app_parameters
 from pagi.cli.routes_table import Row, render_json, render_table
 from pagi.cli.start import build, find_target, load, read_settings
+from pagi.server.process.log_lines import wants_colour
 
 ABOUT = """List the routes of APP, with the middleware around each and the dependencies made for it.
 

@@ -6,9 +6,8 @@ from typing import Any
 
 import click
 
-from pagi.cli.log_setup import set_up_logging
 from pagi.cli.parameters import FailedStart, ServerCommand, app_parameters, server_parameters
-from pagi.cli.start import build, find_target, load, read_settings
+from pagi.cli.start import begin_logging, build, find_target, load, read_settings
 from pagi.gateway.types import AnyApp
 from pagi.http.errors import ConfigError
 from pagi.server import ServerOptions
@@ -31,10 +30,11 @@ log = logging.getLogger("pagi.cli")
 
 def _run(app: str | None, app_dir: Path | None, env_file: Path | None, **flags: Any) -> None:
     settings = read_settings(env_file, flags)
-    set_up_logging(settings.options.serve.log_level)
+    target = find_target(app, app_dir, settings.project)
+    begin_logging(settings.options, target)
     if settings.project is not None:
         log.info("settings of %s", settings.project.path)
-    loaded = load(find_target(app, app_dir, settings.project))
+    loaded = load(target)
     build(loaded)
     click.get_current_context().exit(_serve(loaded, settings.options))
 

@@ -11,8 +11,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from pagi.cli.load import AppFailed, AppNotFound, in_application, load_app, own_part, parse_target
-from pagi.cli.log_setup import set_up_logging, wants_colour
+from pagi.cli.load import AppFailed, AppNotFound, in_application, load_app, own_part, parse_target, put_on_path
 from pagi.cli.settings import load_env_file
 from pagi.cli.sorry import sorry
 from pagi.cli.start import allow_debugging
@@ -21,6 +20,8 @@ from pagi.gateway.types import AnyApp
 from pagi.http.errors import ConfigError
 from pagi.server import ServerOptions
 from pagi.server import run as serve
+from pagi.server.process.log_lines import wants_colour
+from pagi.server.process.logs import keep_logging, set_up_logging
 
 EXIT_USAGE = 2
 EXIT_INTERRUPTED = 130
@@ -82,7 +83,12 @@ def _follow(orders: Orders) -> int:
     sockets = [socket.socket(fileno=descriptor) for descriptor in orders.sockets]
     for opened in sockets:
         opened.set_inheritable(False)
-    set_up_logging(orders.options.serve.log_level)
+    put_on_path(Path(orders.folder))
+    try:
+        set_up_logging(orders.options.logs)
+    except ConfigError as error:
+        _complain("", str(error))
+        return EXIT_USAGE
     try:
         app = sorry(orders.problem) if orders.problem is not None else _loaded(orders)
     except AppNotFound as error:
@@ -117,6 +123,8 @@ def _loaded(orders: Orders) -> AnyApp:
         raise AppFailed(str(error)) from error
     except Exception as error:
         raise AppFailed(f"the application could not be built: {type(error).__name__}: {error}", in_application(error)) from error
+    finally:
+        keep_logging()
     return app
 
 

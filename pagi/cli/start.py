@@ -9,13 +9,14 @@ import click
 import msgspec
 
 from pagi.application import App
-from pagi.cli.load import AppFailed, AppNotFound, Target, in_application, load_app, parse_target
+from pagi.cli.load import AppFailed, AppNotFound, Target, in_application, load_app, parse_target, put_on_path
 from pagi.cli.parameters import FailedStart
 from pagi.cli.settings import Project, environment_options, find_project, load_env_file, merged
 from pagi.gateway.marker import is_pagi
 from pagi.gateway.types import AnyApp
 from pagi.http.errors import ConfigError
 from pagi.server import ServerOptions, server_options
+from pagi.server.process.logs import keep_logging, set_up_logging
 
 NOT_NAMED = """which application? There are three ways to name it:
   pagi {command} main:app     a module and an attribute of it
@@ -70,6 +71,19 @@ def find_target(app: str | None, app_dir: Path | None, project: Project | None) 
         raise click.UsageError(str(error)) from error
 
 
+def begin_logging(options: ServerOptions, target: Target) -> None:
+    """Sets up the server's log, with handlers of the application's own where its configuration names them.
+
+    Raises:
+        UsageError: what the options say of logging cannot be.
+    """
+    put_on_path(target.folder)
+    try:
+        set_up_logging(options.logs)
+    except ConfigError as error:
+        raise click.UsageError(str(error)) from error
+
+
 def load(target: Target) -> AnyApp:
     """The application itself.
 
@@ -85,6 +99,8 @@ def load(target: Target) -> AnyApp:
         if error.details:
             click.echo(error.details, err=True)
         raise FailedStart(str(error)) from error
+    finally:
+        keep_logging()
 
 
 def build(app: AnyApp) -> None:

@@ -15,9 +15,9 @@ from types import FrameType
 import click
 import msgspec
 
-from pagi.cli.log_setup import wants_colour
 from pagi.cli.serving import Orders
 from pagi.cli.watching import told
+from pagi.server.process.log_lines import wants_colour
 
 EXIT_USAGE = 2
 POLL_SECONDS = 0.02

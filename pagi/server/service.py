@@ -52,7 +52,10 @@ class Service:
         self.speaks_sse = interface == "pagi" or (interface == "auto" and is_pagi(app))
         """The application may be given `sse` scopes."""
         self.new_waiter = runtime.waiter
-        self.access_log = AccessLog(options.serve.access_log_format) if options.serve.access_log else None
+        logs = options.logs
+        self.access_log = AccessLog(logs.access_log_format) if logs.access_log else None
+        self.keeps_headers = self.access_log is not None and self.access_log.keeps_headers
+        """The access log shows fields of answers: exchanges keep them until their line is written."""
         self.figures = Figures() if options.watch.control_socket or options.watch.metrics_bind else None
         self.keeps_time = self.access_log is not None or self.figures is not None
         """Exchanges note when they begin and end."""

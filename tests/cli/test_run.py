@@ -1,5 +1,6 @@
 """`pagi run`: which source wins, what reaches the server, and the exit code of every failure. The server is a fake."""
 
+import logging
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -260,6 +261,42 @@ def test_a_server_that_is_refused_its_settings_is_exit_3(raw_app: Path, server: 
     result = run("main:app")
     assert result.exit_code == 3
     assert result.stderr == "Error: uvloop is not installed: pip install 'pagi-web[speed]'\n"
+
+
+# ---- logs
+
+
+def test_a_log_setting_that_cannot_be_is_wrong_usage(folder: Path, raw_app: Path, server: FakeServer) -> None:
+    for args, message in (
+        (["--access-log-format", "jsno"], "there is no access log format 'jsno'; did you mean 'json'?"),
+        (["--access-log-file", "nowhere/a.log"], "nowhere/a.log cannot be written: No such file or directory"),
+        (["--log-config", "none.json"], "log config none.json: cannot be read"),
+    ):
+        result = run("main:app", *args)
+        assert result.exit_code == 2
+        assert message in result.stderr
+    assert server.app is None
+
+
+def test_a_log_handler_may_be_the_applications_own(folder: Path, server: FakeServer) -> None:
+    (folder / "shop").mkdir()
+    (folder / "shop" / "main.py").write_text("from handlers import lines\nasync def app(scope, receive, send): ...\n")
+    (folder / "shop" / "handlers.py").write_text(
+        "import logging\nlines = []\nclass Own(logging.Handler):\n    def emit(self, record): lines.append(record.getMessage())\n"
+    )
+    (folder / "log.toml").write_text('[handlers.own]\nclass = "handlers.Own"\n[loggers.pagi]\nlevel = "INFO"\nhandlers = ["own"]\n')
+    (folder / "pyproject.toml").write_text("[tool.pagi]\n")
+    assert run("main:app", "--app-dir", "shop", "--log-config", "log.toml").exit_code == 0
+    assert any("settings of" in line for line in sys.modules["main"].lines)
+
+
+def test_an_application_that_configures_logging_leaves_the_server_its_voice(folder: Path, server: FakeServer) -> None:
+    (folder / "main.py").write_text(
+        "import logging.config\nlogging.config.dictConfig({'version': 1})\nasync def app(scope, receive, send): ...\n"
+    )
+    assert run("main:app").exit_code == 0
+    assert not logging.getLogger("pagi").disabled
+    assert not logging.getLogger("pagi.access").disabled
 
 
 # ---- help

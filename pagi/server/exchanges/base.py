@@ -10,7 +10,7 @@ from pagi.gateway.connection import ConnectionHandle, Waiter
 from pagi.gateway.reasons import ClientGone, Reason
 from pagi.gateway.transport import TransportHandle
 from pagi.gateway.types import HeaderList, Message, Send
-from pagi.server.access_log import printable
+from pagi.server.access_log import NO_FIELDS, printable
 from pagi.server.exchanges.scope import Peer
 from pagi.server.figures import EarlyEnd, OpenExchange
 from pagi.server.service import Service
@@ -119,6 +119,7 @@ class Exchange(ABC):
 
     __slots__ = (
         "_waiter",
+        "answer_headers",
         "began",
         "bytes_sent",
         "carrier",
@@ -146,6 +147,8 @@ class Exchange(ABC):
         self.handle = ConnectionHandle(service.new_waiter)
         self.status = 0
         self.bytes_sent: int = 0
+        self.answer_headers: HeaderList = NO_FIELDS
+        """The fields of the answer, where the access log asks for them."""
         self.began = service.runtime.now() if service.keeps_time else 0.0
         self.ended: float | None = None
         """When its end was known, on the runtime's clock. Like `began` for the access log and metrics, 0 without them."""
@@ -253,6 +256,11 @@ class Exchange(ABC):
             if self.ended is not None:
                 self._over(self.ended)
 
+    def note_headers(self, headers: HeaderList) -> None:
+        """Keeps the fields of the answer, where the access log shows them."""
+        if self.carrier.service.keeps_headers:
+            self.answer_headers = headers
+
     def wake(self) -> None:
         """Whoever waits in `receive` looks again."""
         waiter, self._waiter = self._waiter, None
@@ -354,6 +362,7 @@ class Exchange(ABC):
                 bytes_sent=self.bytes_sent,
                 seconds=seconds,
                 reason=reason.value if reason is not None else None,
+                headers=self.answer_headers,
             )
 
 

@@ -155,6 +155,7 @@ class WebSocketExchange(Exchange):
         self.carrier.send(TunnelOpened(self.stream_id, fields))
         self.carrier.flush()
         self.status = 101 if self.head.http_version == "1.1" else 200
+        self.note_headers(fields)
         self.handle.response_started = True
         self._frames = WebSocketEngine(options.ws_max_message_bytes, extensions)
         self._arrange_ping()
@@ -165,6 +166,7 @@ class WebSocketExchange(Exchange):
         self.carrier.send(Answer(self.stream_id, status, headers, body))
         self.handle.response_started = True
         self.status = status
+        self.note_headers(headers)
         self.bytes_sent = len(body)
         self._end = NO_CODE, ""
         self._peer_done = True

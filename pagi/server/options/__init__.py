@@ -13,6 +13,7 @@ from pagi.server.options.http import BodyOptions, FlowOptions, HTTP1Options
 from pagi.server.options.http2 import HTTP2Options
 from pagi.server.options.listening import ListenOptions, clash
 from pagi.server.options.live import SSEOptions, WebSocketOptions
+from pagi.server.options.logs import LogOptions
 from pagi.server.options.proxies import ProxyOptions
 from pagi.server.options.serving import ServeOptions, TimeoutOptions
 from pagi.server.options.watch import WatchOptions
@@ -28,6 +29,7 @@ __all__ = [
     "HTTP1Options",
     "HTTP2Options",
     "ListenOptions",
+    "LogOptions",
     "ProxyOptions",
     "SSEOptions",
     "Seconds",
@@ -51,6 +53,7 @@ class ServerOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     listen: ListenOptions = ListenOptions()
     proxies: ProxyOptions = ProxyOptions()
     serve: ServeOptions = ServeOptions()
+    logs: LogOptions = LogOptions()
     timeouts: TimeoutOptions = TimeoutOptions()
     http1: HTTP1Options = HTTP1Options()
     http2: HTTP2Options = HTTP2Options()

@@ -33,7 +33,7 @@ class TimeoutOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 
 class ServeOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How the application is run and logged."""
+    """How the application is run."""
 
     interface: Annotated[
         Literal["auto", "pagi", "asgi"], Flag("--interface", help="Who gets `sse` scopes: auto asks the app's marker.")
@@ -53,8 +53,3 @@ class ServeOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     loop: Annotated[Literal["auto", "uvloop", "asyncio", "trio"], Flag("--loop", help="auto: uvloop when installed, else asyncio.")] = (
         "auto"
     )
-    log_level: Annotated[
-        Literal["critical", "error", "warning", "info", "debug", "trace"], Flag("--log-level", help="Least level of server log lines.")
-    ] = "info"
-    access_log: Annotated[bool, Flag("--access-log", help="A line for each exchange on stdout.")] = True
-    access_log_format: Annotated[Literal["text", "json"], Flag("--access-log-format", help="text or json.")] = "text"
