@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
 
 from pagi.cli.load import Target
 from pagi.cli.parameters import FailedStart, ServerCommand, app_parameters, server_parameters
@@ -54,21 +55,29 @@ def _dev(
         flags["graceful_seconds"] = GRACE_SECONDS
     settings = read_settings(env_file, flags)
     target = find_target(app, app_dir, settings.project)
+    options = _for_development(settings.options)
     if not reload:
-        begin_logging(settings.options, target)
-        click.get_current_context().exit(_serve_once(target, settings.options))
+        begin_logging(options, target)
+        click.get_current_context().exit(_serve_once(target, options))
     # Files and handlers of the application's own are for the process that serves.
-    set_up_logging(LogOptions(log_level=settings.options.logs.log_level, use_colors=settings.options.logs.use_colors))
+    set_up_logging(LogOptions(log_level=options.logs.log_level, use_colors=options.logs.use_colors))
     folders = tuple(dict.fromkeys(path.resolve() for path in reload_dir)) or _usual_folders(target)
     also = (env_file.resolve(),) if env_file is not None else ()
     watch = Watch(folders=folders, include=reload_include, exclude=reload_exclude, also=also)
     try:
         demand_watchfiles()
-        choose_loop(settings.options.serve.loop)
-        code = _supervise(target, settings.options, watch, env_file, environment)
+        choose_loop(options.serve.loop)
+        code = _supervise(target, options, watch, env_file, environment)
     except ConfigError as error:
         raise FailedStart(str(error)) from error
     click.get_current_context().exit(code)
+
+
+def _for_development(options: ServerOptions) -> ServerOptions:
+    """What no source has decided, as one wants it while an application is being written."""
+    if options.serve.lint is not None:
+        return options
+    return msgspec.structs.replace(options, serve=msgspec.structs.replace(options.serve, lint=True))
 
 
 def _serve_once(target: Target, options: ServerOptions) -> int:

@@ -8,6 +8,7 @@ from typing import Any
 import anyio
 from anyio.abc import TaskGroup, TaskStatus
 
+from pagi.gateway.marker import is_pagi
 from pagi.gateway.types import AnyApp
 from pagi.server.options import ServerOptions, server_options
 from pagi.server.process.lifespan import Lifespan
@@ -74,7 +75,7 @@ class Server:
             ConfigError: the application's wiring is wrong.
         """
         build = getattr(self.app, "build", None)
-        if callable(build):
+        if is_pagi(self.app) and callable(build):
             build()
 
     async def serve(
@@ -116,7 +117,7 @@ class Server:
         lifespan: Lifespan | None = None
         if options.serve.lifespan != "off":
             lifespan = Lifespan(
-                self.app, mode=options.serve.lifespan, startup_seconds=options.timeouts.startup_seconds, state=service.state
+                service.app, mode=options.serve.lifespan, startup_seconds=options.timeouts.startup_seconds, state=service.state
             )
             await group.start(lifespan.run)
         service.start()

@@ -16,6 +16,7 @@ from pagi.server.access_log import AccessLog
 from pagi.server.deadlines import Sweeper, sweep_period
 from pagi.server.exchanges.scope import Peer, common_scope
 from pagi.server.figures import Figures, OpenExchange
+from pagi.server.interface import presented
 from pagi.server.options import ServerOptions
 from pagi.server.readiness import answering_readiness
 from pagi.server.runtime import Runtime, call_all
@@ -43,8 +44,8 @@ class Service:
     """One application served on one loop. Knows every open connection; outlives them all."""
 
     def __init__(self, app: AnyApp, options: ServerOptions, runtime: Runtime) -> None:
-        self.app = answering_readiness(app, options.serve.readiness_path, lambda: not self.is_leaving)
         self.options = options
+        self.app = self.present(app)
         self.runtime = runtime
         self.state: dict[str, Any] = {}
         """What the lifespan left; each scope gets a shallow copy."""
@@ -87,6 +88,11 @@ class Service:
         self._quiet: Waiter | None = None
         self._sweeper = Sweeper(runtime, sweep_period(options), self._refresh_date, self._sweep)
         self._second = 0
+
+    def present(self, app: AnyApp) -> AnyApp:
+        """An application with what the options put around it: as it is called."""
+        serve = self.options.serve
+        return answering_readiness(presented(app, serve), serve.readiness_path, lambda: not self.is_leaving)
 
     def start(self) -> None:
         """Starts the clockwork: deadlines, and the Date that answers carry."""

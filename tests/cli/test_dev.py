@@ -117,6 +117,28 @@ def test_no_client_is_refused_while_the_code_is_loaded(folder: Path) -> None:
         assert dev.get().text == "two"
 
 
+# ---- lint
+
+
+@pytest.mark.parametrize("args", [[], ["--no-reload"]], ids=["reloading", "once"])
+def test_application_and_server_are_held_to_the_agreement(args: list[str], folder: Path) -> None:
+    (folder / "main.py").write_text("async def app(scope, receive, send):\n    assert scope['type'] != 'lifespan'\n")
+    with developing(folder, "main:app", *args) as dev:
+        assert dev.get().status_code == 500
+        dev.until_printed("LintError: the application returned, and nothing was sent yet; http.response.start is missing")
+
+
+@pytest.mark.parametrize("source", ["flag", "file"])
+def test_lint_may_be_declined(source: str, folder: Path) -> None:
+    (folder / "main.py").write_text("async def app(scope, receive, send):\n    assert scope['type'] != 'lifespan'\n")
+    if source == "file":
+        (folder / "pyproject.toml").write_text("[tool.pagi.server]\nlint = false\n")
+    with developing(folder, "main:app", *(["--no-lint"] if source == "flag" else [])) as dev:
+        assert dev.get().status_code == 500
+        dev.until_printed("the application returned without answering")
+        assert "LintError" not in dev.output
+
+
 # ---- code that fails
 
 

@@ -42,6 +42,10 @@ class ServeOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         Literal["auto", "on", "off"],
         Flag("--lifespan", help="auto: an app that declines is served without; on: declining is fatal; off: never asked."),
     ] = "auto"
+    lint: Annotated[
+        bool | None,
+        Flag("--lint", help="Hold application and server to the agreement: each scope and event. auto: under `pagi dev` alone."),
+    ] = None
     root_path: Annotated[str, Flag("--root-path", help="Prefix under which a proxy shows the application.")] = ""
     readiness_path: Annotated[
         str,
