@@ -81,7 +81,7 @@ def _for_development(options: ServerOptions) -> ServerOptions:
 
 
 def _serve_once(target: Target, options: ServerOptions) -> int:
-    app = load(target)
+    app = load(target, options)
     allow_debugging(app)
     build(app)
     try:

@@ -37,7 +37,7 @@ def rows_of(app: App) -> list[Row]:
 
 def _routes(app: str | None, app_dir: Path | None, env_file: Path | None, as_json: bool) -> None:
     settings = read_settings(env_file, {})
-    loaded = load(find_target(app, app_dir, settings.project))
+    loaded = load(find_target(app, app_dir, settings.project), settings.options)
     if not isinstance(loaded, App):
         raise click.UsageError(f"{loaded!r} is no App of pagi's, and only it knows its routes")
     build(loaded)

@@ -34,7 +34,7 @@ def _run(app: str | None, app_dir: Path | None, env_file: Path | None, **flags: 
     begin_logging(settings.options, target)
     if settings.project is not None:
         log.info("settings of %s", settings.project.path)
-    loaded = load(target)
+    loaded = load(target, settings.options)
     build(loaded)
     click.get_current_context().exit(_serve(loaded, settings.options))
 

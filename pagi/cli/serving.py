@@ -112,7 +112,7 @@ def _loaded(orders: Orders) -> AnyApp:
     try:
         if orders.env_file is not None:
             load_env_file(Path(orders.env_file))
-        app = load_app(parse_target(orders.app, Path(orders.folder)))
+        app = load_app(parse_target(orders.app, Path(orders.folder)), orders.options.serve.interface)
         allow_debugging(app)
         build = getattr(app, "build", None)
         if build is not None and is_pagi(app):

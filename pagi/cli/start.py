@@ -84,7 +84,7 @@ def begin_logging(options: ServerOptions, target: Target) -> None:
         raise click.UsageError(str(error)) from error
 
 
-def load(target: Target) -> AnyApp:
+def load(target: Target, options: ServerOptions) -> AnyApp:
     """The application itself.
 
     Raises:
@@ -92,7 +92,7 @@ def load(target: Target) -> AnyApp:
         FailedStart: it failed while it was loaded; its own part of the traceback is on stderr.
     """
     try:
-        return load_app(target)
+        return load_app(target, options.serve.interface)
     except AppNotFound as error:
         raise click.UsageError(str(error)) from error
     except AppFailed as error:

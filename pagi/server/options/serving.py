@@ -36,8 +36,12 @@ class ServeOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """How the application is run."""
 
     interface: Annotated[
-        Literal["auto", "pagi", "asgi"], Flag("--interface", help="Who gets `sse` scopes: auto asks the app's marker.")
+        Literal["auto", "pagi", "asgi", "wsgi"],
+        Flag("--interface", help="What APP is. auto: pagi where it carries the marker, else asgi; wsgi is never guessed."),
     ] = "auto"
+    wsgi_threads: Annotated[
+        Annotated[int, msgspec.Meta(ge=1)], Flag("--wsgi-threads", help="Requests that a WSGI application answers at once; more wait.")
+    ] = 40
     lifespan: Annotated[
         Literal["auto", "on", "off"],
         Flag("--lifespan", help="auto: an app that declines is served without; on: declining is fatal; off: never asked."),
