@@ -8,6 +8,7 @@ from typing import Any
 import click
 import msgspec
 
+from pagi.cli.leaving import leave
 from pagi.cli.load import Target
 from pagi.cli.parameters import FailedStart, ServerCommand, app_parameters, server_parameters
 from pagi.cli.serving import Orders
@@ -58,7 +59,7 @@ def _dev(
     options = _for_development(settings.options)
     if not reload:
         begin_logging(options, target)
-        click.get_current_context().exit(_serve_once(target, options))
+        leave(_serve_once(target, options))
     # Files and handlers of the application's own are for the process that serves.
     set_up_logging(LogOptions(log_level=options.logs.log_level, use_colors=options.logs.use_colors))
     folders = tuple(dict.fromkeys(path.resolve() for path in reload_dir)) or _usual_folders(target)

@@ -83,5 +83,6 @@ def app_parameters() -> list[click.Parameter]:
 
 
 def server_parameters() -> list[click.Parameter]:
-    """A flag for each option of the server."""
-    return [ServerOption(flag, title) for title, flags in sections() for flag in flags]
+    """A flag for each option of the server, and a short word for one of them."""
+    quiet = click.Option(["-q", "--quiet"], is_flag=True, help="Errors alone: the same as --log-level error.")
+    return [quiet, *(ServerOption(flag, title) for title, flags in sections() for flag in flags)]

@@ -1,11 +1,11 @@
 """`pagi run`: settings from every source, the application, and the server that serves it."""
 
 import logging
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import click
-
+from pagi.cli.leaving import leave
 from pagi.cli.parameters import FailedStart, ServerCommand, app_parameters, server_parameters
 from pagi.cli.start import begin_logging, build, find_target, load, read_settings
 from pagi.gateway.types import AnyApp
@@ -36,7 +36,8 @@ def _run(app: str | None, app_dir: Path | None, env_file: Path | None, **flags: 
         log.info("settings of %s", settings.project.path)
     loaded = load(target, settings.options)
     build(loaded)
-    click.get_current_context().exit(_serve(loaded, settings.options))
+    log.info("pagi %s serves %s", version("pagi-web"), target)
+    leave(_serve(loaded, settings.options))
 
 
 def _serve(app: AnyApp, options: ServerOptions) -> int:

@@ -32,11 +32,16 @@ class Settings(msgspec.Struct, frozen=True):
 
 
 def read_settings(env_file: Path | None, flags: Mapping[str, Any]) -> Settings:
-    """The settings of all sources. The variables of `env_file` are in the environment afterwards.
+    """The settings of all sources. The variables of `env_file` are in the environment afterwards. `quiet` is a flag beside the options'.
 
     Raises:
         UsageError: a source says what cannot be.
     """
+    given = {name: value for name, value in flags.items() if value is not None}
+    if given.pop("quiet", False):
+        if "log_level" in given:
+            raise click.UsageError("--quiet and --log-level both say which lines are wanted; give one of them")
+        given["log_level"] = "error"
     try:
         if env_file is not None:
             load_env_file(env_file)
@@ -45,7 +50,7 @@ def read_settings(env_file: Path | None, flags: Mapping[str, Any]) -> Settings:
             **merged(
                 project.options if project else {},
                 environment_options(os.environ),
-                {name: value for name, value in flags.items() if value is not None},
+                given,
             )
         )
     except ConfigError as error:

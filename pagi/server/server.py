@@ -11,6 +11,7 @@ from anyio.abc import TaskGroup, TaskStatus
 from pagi.gateway.marker import is_pagi
 from pagi.gateway.types import AnyApp
 from pagi.server.options import ServerOptions, server_options
+from pagi.server.process.banner import listening
 from pagi.server.process.lifespan import Lifespan
 from pagi.server.process.listeners import Listeners, address_of, open_listeners, port_of
 from pagi.server.service import Service
@@ -127,7 +128,7 @@ class Server:
             self.is_accepting = True
             self.addresses = [address_of(opened) for opened in sockets]
             self.port = port_of(sockets)
-            log.info("listening on %s", ", ".join(self.addresses))
+            log.info("%s", listening(self.addresses, options, loop))
             task_status.started(self.port)
             await self._until(lambda: self._stop)
             await self._delay(service)

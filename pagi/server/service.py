@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from pagi.gateway.connection import Waiter
 from pagi.gateway.forwarding import Forwarding
 from pagi.gateway.marker import is_pagi
-from pagi.gateway.types import AnyApp
+from pagi.gateway.types import AnyApp, HeaderList
 from pagi.http.dates import http_date
 from pagi.http.networks import Networks
 from pagi.server.access_log import AccessLog
@@ -20,6 +20,7 @@ from pagi.server.interface import presented
 from pagi.server.options import ServerOptions
 from pagi.server.readiness import answering_readiness
 from pagi.server.runtime import Runtime, call_all
+from pagi.server.wire.events import Request
 from pagi.server.wire.head_writer import StaticLines
 from pagi.server.wire.http2_inflow import UnreadBudget
 
@@ -62,6 +63,14 @@ class Service:
         """Exchanges note when they begin and end."""
         self.began = runtime.now()
         self.static_lines = StaticLines(b"")
+        fields = options.answers.fields()
+        names = {name for name, _ in fields}
+        self._dates_answers = options.answers.date_header and b"date" not in names
+        if options.answers.server_header and b"server" not in names:
+            fields.insert(0, (b"server", b"pagi"))
+        self._steady_lines = b"".join(b"\r\n" + name + b": " + value for name, value in fields)
+        self.exchanges = 0
+        """How many have not ended: what an application does after its answer left is no exchange any more."""
         self.failures: Callable[[BaseException], None] | None = None
         """Told each error that an application or an exchange failed with, beside the log."""
         self.unread = UnreadBudget(options.http2.h2_max_unread_total_bytes)
@@ -118,6 +127,16 @@ class Service:
             log.warning("%d connections are open, as many as may be: others get 503; raise max_connections if more would fit", limit)
         return True
 
+    def refusal(self, request: Request) -> tuple[int, str, HeaderList] | None:
+        """Why a request does not even become an exchange: status, words and fields of the answer to it; None where it does."""
+        body, serve = self.options.body, self.options.serve
+        size = max(request.head.content_length or 0, len(request.body))
+        if size > body.max_body_bytes > 0:
+            return 413, f"the request body is {size} bytes, the limit is {body.max_body_bytes}", []
+        if self.exchanges >= serve.max_exchanges > 0:
+            return 503, f"{self.exchanges} exchanges run already, and no more may", [(b"retry-after", b"5")]
+        return None
+
     def common_scope(self, peer: Peer) -> dict[str, Any]:
         """What the scopes of this peer's listener have in common: to be copied, not changed."""
         scope = self._common_scopes.get(peer.server)
@@ -159,4 +178,5 @@ class Service:
         second = int(time.time())
         if second != self._second:
             self._second = second
-            self.static_lines.lines = b"\r\ndate: " + http_date(second).encode() + b"\r\nserver: pagi"
+            date = b"\r\ndate: " + http_date(second).encode() if self._dates_answers else b""
+            self.static_lines.lines = date + self._steady_lines

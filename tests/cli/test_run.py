@@ -3,6 +3,7 @@
 import logging
 import sys
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,8 @@ SAMPLES: dict[str, tuple[list[str], Any]] = {
     "high_water_bytes": (["--write-high-water", "131072"], 131072),
     "max_body_bytes": (["--limit-body-bytes", "1024"], 1024),
     "root_path": (["--root-path", ""], ""),
+    "extra_headers": (["--header", "X-A: 1", "--header", "X-B: 2, 3"], ("X-A: 1", "X-B: 2, 3")),
+    "lint": (["--no-lint"], False),
 }
 
 
@@ -260,10 +263,34 @@ def test_a_server_that_is_refused_its_settings_is_exit_3(raw_app: Path, server: 
     server.error = ConfigError("uvloop is not installed: pip install 'pagi-web[speed]'")
     result = run("main:app")
     assert result.exit_code == 3
-    assert result.stderr == "Error: uvloop is not installed: pip install 'pagi-web[speed]'\n"
+    assert result.stderr.splitlines()[-1] == "Error: uvloop is not installed: pip install 'pagi-web[speed]'"
 
 
 # ---- logs
+
+
+def test_what_is_served_is_told(raw_app: Path, server: FakeServer) -> None:
+    assert run("main:app").stderr.splitlines()[-1].endswith(f"INFO     pagi {version('pagi-web')} serves main:app")
+
+
+def test_quiet_is_errors_alone(raw_app: Path, server: FakeServer) -> None:
+    for flag in ("-q", "--quiet"):
+        result = run("main:app", flag)
+        assert result.stderr == ""
+        assert server.options.logs.log_level == "error"
+
+
+def test_quiet_outranks_what_files_and_variables_say(raw_app: Path, server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PAGI_LOG_LEVEL", "debug")
+    run("main:app", "-q")
+    assert server.options.logs.log_level == "error"
+
+
+@pytest.mark.parametrize("args", [["-q", "--log-level", "info"], ["--log-level", "info", "-q"]])
+def test_quiet_and_a_level_are_one_word_too_many(args: list[str], raw_app: Path, server: FakeServer) -> None:
+    result = run("main:app", *args)
+    assert result.exit_code == 2
+    assert "give one of them" in result.stderr
 
 
 def test_a_log_setting_that_cannot_be_is_wrong_usage(folder: Path, raw_app: Path, server: FakeServer) -> None:

@@ -140,6 +140,7 @@ class Exchange(ABC):
 
     def __init__(self, carrier: Carrier, stream_id: int, head: RequestHead, kind: str) -> None:
         service = carrier.service
+        service.exchanges += 1
         self.carrier = carrier
         self.stream_id = stream_id
         self.head = head
@@ -256,8 +257,9 @@ class Exchange(ABC):
             if self.ended is not None:
                 self._over(self.ended)
 
-    def note_headers(self, headers: HeaderList) -> None:
-        """Keeps the fields of the answer, where the access log shows them."""
+    def note_head(self, status: int, headers: HeaderList) -> None:
+        """The head of the answer goes out. Its fields are kept where the access log shows them."""
+        self.status = status
         if self.carrier.service.keeps_headers:
             self.answer_headers = headers
 
@@ -317,6 +319,7 @@ class Exchange(ABC):
         """The end is known. With the task's end, whichever is later, it closes the exchange."""
         if self.ended is None:
             service = self.carrier.service
+            service.exchanges -= 1
             self.ended = service.runtime.now() if service.keeps_time else 0.0
             if self.is_over:
                 self._over(self.ended)

@@ -7,6 +7,7 @@ import msgspec
 
 from pagi.http.errors import ConfigError
 from pagi.http.networks import Networks
+from pagi.server.options.answers import AnswerOptions
 from pagi.server.options.binds import parse_binds
 from pagi.server.options.flag import KIB, MIB, Bytes, Count, Flag, Seconds
 from pagi.server.options.http import BodyOptions, FlowOptions, HTTP1Options
@@ -21,6 +22,7 @@ from pagi.server.options.watch import WatchOptions
 __all__ = [
     "KIB",
     "MIB",
+    "AnswerOptions",
     "BodyOptions",
     "Bytes",
     "Count",
@@ -54,6 +56,7 @@ class ServerOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     proxies: ProxyOptions = ProxyOptions()
     serve: ServeOptions = ServeOptions()
     logs: LogOptions = LogOptions()
+    answers: AnswerOptions = AnswerOptions()
     timeouts: TimeoutOptions = TimeoutOptions()
     http1: HTTP1Options = HTTP1Options()
     http2: HTTP2Options = HTTP2Options()

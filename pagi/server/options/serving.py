@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from pagi.server.options.flag import Flag, Seconds
+from pagi.server.options.flag import Count, Flag, Seconds
 
 
 class TimeoutOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -42,6 +42,9 @@ class ServeOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     wsgi_threads: Annotated[
         Annotated[int, msgspec.Meta(ge=1)], Flag("--wsgi-threads", help="Requests that a WSGI application answers at once; more wait.")
     ] = 40
+    max_exchanges: Annotated[
+        Count, Flag("--limit-concurrency", help="Requests, streams and WebSockets at once; past it 503. 0: no limit.")
+    ] = 0
     lifespan: Annotated[
         Literal["auto", "on", "off"],
         Flag("--lifespan", help="auto: an app that declines is served without; on: declining is fatal; off: never asked."),
