@@ -304,8 +304,7 @@ def test_without_reload_there_is_one_process_that_may_show_its_errors(folder: Pa
     with developing(folder, "main:app", "--no-reload", listens=False) as dev:
         dev.until_printed("listening on")
         assert psutil.Process(dev.process.pid).children() == []
-        port = int(dev.output.rpartition(":")[2])
-        with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_SECONDS) as client:
+        with socket.create_connection(("127.0.0.1", dev.port), timeout=PATIENCE_SECONDS) as client:
             client.sendall(b"GET /debug HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
             data = b""
             while more := client.recv(65536):
