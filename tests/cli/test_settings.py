@@ -104,8 +104,8 @@ def test_a_list_of_a_file_is_a_list(folder: Path) -> None:
     assert project_options(folder, '[tool.pagi.server]\nheader = ["X-A: 1", "X-B: 2"]\n') == {"extra_headers": ("X-A: 1", "X-B: 2")}
 
 
-def test_a_list_that_is_none_is_refused(folder: Path) -> None:
-    assert file_refusal(folder, '[tool.pagi.server]\nheader = "X-A: 1"\n') == "[tool.pagi.server] header: 'X-A: 1' is not a list of texts"
+def test_a_list_of_one_may_be_a_text(folder: Path) -> None:
+    assert project_options(folder, '[tool.pagi.server]\nheader = "X-A: 1, 2"\n') == {"extra_headers": ("X-A: 1, 2",)}
 
 
 @pytest.mark.parametrize(("text", "value"), [("on", True), ("off", False)])

@@ -505,9 +505,11 @@ async def test_date_and_server_are_there_unless_declined(options: dict[str, Any]
 
 
 async def test_extra_fields_are_in_every_answer_and_in_refusals() -> None:
-    async with served(sender(START, BODY), extra_headers=["X-Frame-Options: DENY", "x-a:  1 "]) as server:
-        for request in (GET, b"GET / HTTP/1.1\r\n\r\n"):
+    upload = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello"
+    async with served(sender(START, BODY), extra_headers=["X-Frame-Options: DENY", "x-a:  1 "], max_body_bytes=4) as server:
+        for request, status in ((GET, 200), (upload, 413)):
             reply = await server.ask(request)
+            assert reply.status == status
             assert (reply.header(b"x-frame-options"), reply.header(b"x-a")) == (b"DENY", b"1")
 
 
