@@ -1,5 +1,9 @@
 """The `pagi` command: reads what the operator wants, loads the application, and hands both to the server."""
 
-from pagi.cli.command import main
+from pagi.cli.first_process import step_aside
+
+step_aside()  # before anything else: see there
+
+from pagi.cli.command import main  # noqa: E402
 
 __all__ = ["main"]

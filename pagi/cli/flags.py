@@ -3,18 +3,18 @@
 import math
 import re
 from collections.abc import Iterable, Iterator
-from types import NoneType
-from typing import Annotated, Any, Literal, get_args, get_origin
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import msgspec
 
 from pagi.server.options import Flag, ServerOptions, option_fields
 
 BINARY_UNITS = ((1024 * 1024, "MiB"), (1024, "KiB"))
-PLATFORM_NAMES = {"port": ("PORT",), "forwarded_allow_ips": ("FORWARDED_ALLOW_IPS",)}
+PLATFORM_NAMES = {"port": ("PORT",), "forwarded_allow_ips": ("FORWARDED_ALLOW_IPS",), "workers": ("WEB_CONCURRENCY",)}
 """Variables that hosting platforms set. They count after our own name and before the files."""
 
-MODE = re.compile("0o?[0-7]{3}")
+MODE = re.compile("0o?[0-7]{2,3}")
 
 SWITCH_WORDS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 
@@ -56,6 +56,12 @@ class ServerFlag(msgspec.Struct, frozen=True, kw_only=True):
         return _bare(self.annotation)
 
     @property
+    def words(self) -> tuple[str, ...]:
+        """What it may be instead of a number, such as `auto`."""
+        alternatives = get_args(get_args(self.annotation)[0])
+        return tuple(word for kind in alternatives if get_origin(kind) is Literal for word in get_args(kind))
+
+    @property
     def is_switch(self) -> bool:
         """True for on and off: `--x` and `--no-x`. One that is neither of them by default decides for itself."""
         return self.kind is bool
@@ -64,6 +70,11 @@ class ServerFlag(msgspec.Struct, frozen=True, kw_only=True):
     def is_list(self) -> bool:
         """True for several values: the flag may be given again, and a text holds them with `separator` between."""
         return get_origin(get_args(self.annotation)[0]) is tuple
+
+    @property
+    def is_secret(self) -> bool:
+        """True for one whose value is not to be shown to anybody."""
+        return self.name.endswith("_password")
 
     @property
     def choices(self) -> tuple[str, ...]:
@@ -80,6 +91,8 @@ class ServerFlag(msgspec.Struct, frozen=True, kw_only=True):
         for suffix in ("bytes", "seconds", "mode"):
             if self.name.endswith(f"_{suffix}"):
                 return suffix.upper()
+        if self.name == "umask":
+            return "MODE"
         return "NUMBER" if self.kind is int else "TEXT"
 
     @property
@@ -140,7 +153,7 @@ class ServerFlag(msgspec.Struct, frozen=True, kw_only=True):
         try:
             converted = msgspec.convert(value, self.annotation, strict=strict)
         except msgspec.ValidationError:
-            raise ValueError(f"{value!r} is not {self._wanted()}") from None
+            raise ValueError(f"{'it' if self.is_secret else repr(value)} is not {self._wanted()}") from None
         if isinstance(converted, float) and not math.isfinite(converted):
             raise ValueError(f"{value!r} is not {self._wanted()}")
         return converted
@@ -161,7 +174,8 @@ class ServerFlag(msgspec.Struct, frozen=True, kw_only=True):
         high = next((note.le for note in bounds if note.le is not None), None)
         number = "a whole number" if self.kind is int else "a number"
         unit = "" if self.unit == "NUMBER" else f" of {self.unit.lower()}"
-        return f"{number}{unit}, {low} or more" if high is None else f"{number}{unit} from {low} to {high}"
+        range_ = f", {low} or more" if high is None else f" from {low} to {high}"
+        return "".join([number, unit, range_, *(f", or {word}" for word in self.words)])
 
 
 def server_flags() -> dict[str, ServerFlag]:
@@ -195,12 +209,13 @@ def sections() -> Iterator[tuple[str, list[ServerFlag]]]:
 
 
 def _bare(annotation: Any) -> Any:
-    """The type in an annotation: no notes, no None, no list around it."""
+    """The type in an annotation: no notes, no None, no list around it; of several the first."""
     origin = get_origin(annotation)
     if origin is Annotated or origin is tuple:
         return _bare(get_args(annotation)[0])
-    members = [member for member in get_args(annotation) if member is not NoneType]
-    return _bare(members[0]) if NoneType in get_args(annotation) else annotation
+    if origin in (Union, UnionType):
+        return _bare(next(member for member in get_args(annotation) if member is not NoneType))
+    return annotation
 
 
 def _notes(annotation: Any) -> Iterable[Any]:

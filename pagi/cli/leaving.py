@@ -8,7 +8,7 @@ from typing import NoReturn
 
 import click
 
-from pagi.server.process.run import EXIT_CUT
+from pagi.server.process.exit_codes import EXIT_CUT
 
 log = logging.getLogger("pagi.cli")
 

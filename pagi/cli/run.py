@@ -1,10 +1,12 @@
 """`pagi run`: settings from every source, the application, and the server that serves it."""
 
 import logging
-from importlib.metadata import version
+import os
 from pathlib import Path
 from typing import Any
 
+from pagi.cli.banner import banner
+from pagi.cli.launching import become_supervisor
 from pagi.cli.leaving import leave
 from pagi.cli.parameters import FailedStart, ServerCommand, app_parameters, server_parameters
 from pagi.cli.start import begin_logging, build, find_target, load, read_settings
@@ -20,7 +22,7 @@ APP is module:attribute, a module (its app, application or create_app), or a fil
 """
 SOURCES = """Each server option is also an environment variable (--timeout-keep-alive: PAGI_TIMEOUT_KEEP_ALIVE) and a key of
 [tool.pagi.server] in pyproject.toml (timeout-keep-alive). A flag wins over the environment, that over --env-file, that over
-pyproject.toml. PORT is read like PAGI_PORT.
+pyproject.toml. PORT is read like PAGI_PORT, and WEB_CONCURRENCY like PAGI_WORKERS.
 
 Exit codes: 0 stopped cleanly, 1 failed while running, 2 wrong usage, 3 could not start, 4 work was cut at the deadline.
 """
@@ -29,14 +31,21 @@ log = logging.getLogger("pagi.cli")
 
 
 def _run(app: str | None, app_dir: Path | None, env_file: Path | None, **flags: Any) -> None:
+    environment = dict(os.environ)  # without the file: workers read it themselves, each time anew
     settings = read_settings(env_file, flags)
     target = find_target(app, app_dir, settings.project)
     begin_logging(settings.options, target)
     if settings.project is not None:
         log.info("settings of %s", settings.project.path)
+    if settings.options.processes.is_supervised:
+        log.info("%s", banner(target, settings.options))
+        try:
+            become_supervisor(target, settings.options, env_file, environment)
+        except ConfigError as error:
+            raise FailedStart(str(error)) from error
     loaded = load(target, settings.options)
     build(loaded)
-    log.info("pagi %s serves %s", version("pagi-web"), target)
+    log.info("%s", banner(target, settings.options))
     leave(_serve(loaded, settings.options))
 
 

@@ -23,6 +23,9 @@ NOT_NAMED = """which application? There are three ways to name it:
   pagi {command} app.py       a file
   pagi {command}              with app = "main:app" under [tool.pagi] in pyproject.toml"""
 
+SEEN_BY_ALL = """Warning: whoever lists this machine's processes reads what --ssl-keyfile-password says; give it in the environment
+(PAGI_SSL_KEYFILE_PASSWORD) or in a file (--ssl-keyfile-password-file)."""
+
 
 class Settings(msgspec.Struct, frozen=True):
     """What flags, environment and files say together."""
@@ -55,6 +58,8 @@ def read_settings(env_file: Path | None, flags: Mapping[str, Any]) -> Settings:
         )
     except ConfigError as error:
         raise click.UsageError(str(error)) from error
+    if flags.get("ssl_keyfile_password") is not None:
+        click.echo(SEEN_BY_ALL, err=True)
     return Settings(options, project)
 
 

@@ -13,8 +13,8 @@ import msgspec
 from pagi.cli.settings import environment_options, find_project
 from pagi.cli.status_table import render_status
 from pagi.http.errors import ConfigError
+from pagi.server.figures import ProcessReport
 from pagi.server.process.log_lines import wants_colour
-from pagi.server.report import ProcessReport
 
 ABOUT = """Show what a running server is doing: its processes, its open requests, streams and WebSockets, and what ended early.
 

@@ -5,9 +5,8 @@ from collections.abc import Sequence
 
 import click
 
-from pagi.server.figures import EarlyEnd, OpenExchange
+from pagi.server.figures import EarlyEnd, OpenExchange, ProcessReport
 from pagi.server.process.log_lines import escaped
-from pagi.server.report import ProcessReport
 
 KIND_COLOURS = {"http": "green", "sse": "magenta", "websocket": "cyan"}
 GAP = "  "

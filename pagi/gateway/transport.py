@@ -64,6 +64,15 @@ class TransportHandle:
         """The exchange ended: pending callbacks are dropped, not fired."""
         self._on_high = self._on_drain = None
 
+    def end(self) -> None:
+        """Nothing waits any more, and whoever knew how much did is let go of."""
+        self.drop()
+        self._buffered = _nothing
+
+
+def _nothing() -> int:
+    return 0
+
 
 def _guarded(callback: Callable[[], object]) -> None:
     try:

@@ -332,6 +332,7 @@ class Connection(LineHolder):
                 return
             exchange = WebSocketExchange(self, request, handshake)
         self._exchanges[request.stream_id] = exchange
+        service.begins()
         if service.is_leaving:
             self.engine.close_after()
             if service.closing_deadline is not None:

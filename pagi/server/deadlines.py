@@ -22,6 +22,8 @@ def sweep_period(options: ServerOptions) -> float:
         timeouts.disconnect_grace_seconds,
         options.body.body_stall_seconds,
         options.flow.write_stall_seconds,
+        options.tls.tls_handshake_seconds,
+        options.tls.ssl_reload_seconds,
         websocket.ws_idle_seconds,
         websocket.ws_ping_interval_seconds,
         websocket.ws_ping_timeout_seconds,

@@ -7,6 +7,8 @@ import msgspec
 BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0, 600.0, 3600.0)
 """Upper bounds of the classes that durations are counted in, in seconds: from a short request to a stream of an hour."""
 MOST_RECENT = 50
+MOST_SHOWN = 1000
+"""Exchanges in one report; the rest is only counted."""
 
 
 class OpenExchange(msgspec.Struct, frozen=True, gc=False):
@@ -61,6 +63,8 @@ class Figures(msgspec.Struct):
     """Connections."""
     turned_away: int = 0
     """Connections that came when as many were open as may be."""
+    handshakes_failed: int = 0
+    """Of TLS."""
     refused: int = 0
     """Requests that were answered before they became exchanges: what breaks the protocol or a limit."""
     bytes_sent: int = 0
@@ -90,3 +94,25 @@ class Figures(msgspec.Struct):
         reasons[end.reason] = reasons.get(end.reason, 0) + 1
         self.recent.append(end)
         del self.recent[:-MOST_RECENT]
+
+
+class ProcessReport(msgspec.Struct, frozen=True, kw_only=True):
+    """One process at one moment."""
+
+    pid: int
+    worker: int
+    """Its place among the workers, from 1; 0 without a supervisor."""
+    seconds: float
+    """Since it began to serve."""
+    is_leaving: bool
+    connections: int
+    idle: int
+    """Of these: connections without an exchange."""
+    open: dict[str, int]
+    """Exchanges by kind."""
+    buffered_bytes: int
+    resident_bytes: int
+    """Memory of the process; 0 where the system does not say."""
+    exchanges: list[OpenExchange]
+    """The oldest first, at most `MOST_SHOWN`."""
+    figures: Figures

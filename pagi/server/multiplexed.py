@@ -180,6 +180,7 @@ class MultiplexedConnection(LineHolder):
     def over(self, stream: Stream) -> None:
         self._streams.pop(stream.id, None)
         self.engine.release(stream.id)
+        stream.end()
         if self._streams:
             self.write_later()
         elif self._lost_at is not None:
@@ -238,6 +239,7 @@ class MultiplexedConnection(LineHolder):
                 stream.received(exchange, request.body)
         stream.exchange = exchange
         self._streams[request.stream_id] = stream
+        service.begins()
         if service.closing_deadline is not None:
             exchange.begin_closing(service.closing_deadline)
         exchange.task = service.runtime.spawn(exchange.run)

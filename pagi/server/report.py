@@ -1,36 +1,9 @@
-"""A look into a running process: what is open now, and what was served. Plain values, to be sent to whoever asks."""
+"""A look into the running process, as plain values."""
 
 import os
 
-import msgspec
-
-from pagi.server.figures import Figures, OpenExchange
+from pagi.server.figures import MOST_SHOWN, Figures, OpenExchange, ProcessReport
 from pagi.server.service import Service
-
-MOST_SHOWN = 1000
-"""Exchanges in one report; the rest is only counted."""
-
-
-class ProcessReport(msgspec.Struct, frozen=True, kw_only=True):
-    """One process at one moment."""
-
-    pid: int
-    worker: int
-    """Its place among the workers, from 1; 0 without a supervisor."""
-    seconds: float
-    """Since it began to serve."""
-    is_leaving: bool
-    connections: int
-    idle: int
-    """Of these: connections without an exchange."""
-    open: dict[str, int]
-    """Exchanges by kind."""
-    buffered_bytes: int
-    resident_bytes: int
-    """Memory of the process; 0 where the system does not say."""
-    exchanges: list[OpenExchange]
-    """The oldest first, at most `MOST_SHOWN`."""
-    figures: Figures
 
 
 def report(service: Service, worker: int = 0) -> ProcessReport:

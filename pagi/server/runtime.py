@@ -17,8 +17,10 @@ log = logging.getLogger("pagi.server")
 class Listener(Protocol):
     """Who a line tells what happens to it."""
 
-    is_congested: bool
-    """It was told `congested` and not yet `drained`."""
+    @property
+    def is_congested(self) -> bool:
+        """It was told `congested` and not yet `drained`."""
+        ...
 
     def received(self, data: bytes) -> None:
         """Bytes arrived; `b""` is the end of input."""

@@ -11,9 +11,11 @@ from anyio.abc import TaskGroup, TaskStatus
 from pagi.gateway.marker import is_pagi
 from pagi.gateway.types import AnyApp
 from pagi.server.options import ServerOptions, server_options
-from pagi.server.process.banner import listening
+from pagi.server.process.certificates import Pair
 from pagi.server.process.lifespan import Lifespan
 from pagi.server.process.listeners import Listeners, address_of, open_listeners, port_of
+from pagi.server.process.shares import Share
+from pagi.server.process.tls import TLS, tls_of
 from pagi.server.service import Service
 from pagi.server.transports.anyio_accepting import AnyioTransport
 from pagi.server.transports.asyncio import AsyncioTransport, running_loop
@@ -39,6 +41,8 @@ class Server:
     def __init__(self, app: AnyApp, options: ServerOptions | None = None, /, **named: Any) -> None:
         self.app = app
         self.options = options if options is not None else server_options(**named)
+        self.pair: Pair | None = None
+        """A certificate in memory, to be served in place of one in files; set before it is built."""
         self.addresses: list[str] = []
         """Where it listens, as a person writes it; empty until it does."""
         self.port: int | None = None
@@ -49,12 +53,17 @@ class Server:
         """It takes new connections."""
         self.was_cut = False
         """Work was left at the shutdown deadline and was cut (exit code 4)."""
+        self.share: Share | None = None
+        """Ours of all connections, where other workers accept on the same sockets."""
+        self.when_spent: Callable[[], None] = self._spent
+        """Called when as many requests have begun as `max_requests` allows."""
         self._stop = False
         self._forced = False
         self._retires = False
         self._shares_sockets = False
         """Whoever gave us the sockets keeps them open: what waits there is not lost."""
         self._wake: Callable[[], None] | None = None
+        self._tls: TLS | None = None
 
     def shutdown(self, *, force: bool = False, retiring: bool = False) -> None:
         """Begins the graceful end: nothing more is accepted, exchanges are told and drained until `graceful_seconds` passed.
@@ -69,12 +78,24 @@ class Server:
         if self._wake is not None:
             self._wake()
 
+    def reload_certificate(self) -> None:
+        """Reads the certificate and its key anew, for connections from now on. Call it in the loop's own thread.
+
+        If they cannot be used, the old ones stay and the log says so. Files that change are found without it.
+        """
+        if self._tls is not None:
+            self._tls.reload()
+
     def build(self) -> None:
-        """Compiles the application, if it is of a kind that can be; `serve` does so by itself.
+        """Compiles the application, if it is of a kind that can be, and reads the certificate; `serve` does so by itself.
 
         Raises:
+            BadCertificate: TLS cannot be spoken with the files that the options name.
             ConfigError: the application's wiring is wrong.
         """
+        if self._tls is None:
+            protocols = ["h2", "http/1.1"] if self.options.http2.http2 else ["http/1.1"]
+            self._tls = tls_of(self.options.tls, self.pair, protocols=protocols)
         build = getattr(self.app, "build", None)
         if is_pagi(self.app) and callable(build):
             build()
@@ -88,6 +109,7 @@ class Server:
         shared with whoever gave it, who keeps them open, and the files of Unix sockets; `Listeners` are only ours.
 
         Raises:
+            BadCertificate: TLS cannot be spoken with the files that the options name.
             CannotListen: an address is taken, forbidden or unknown.
             StartupFailed: the application could not start.
             ConfigError: the application's wiring is wrong.
@@ -115,6 +137,9 @@ class Server:
         loop = running_loop()
         transport = await AnyioTransport.open(group) if loop is None else AsyncioTransport(loop)
         service = Service(self.app, options, transport.runtime)
+        service.keeper = self._tls
+        service.when_spent = self.when_spent
+        service.share = self.share
         lifespan: Lifespan | None = None
         if options.serve.lifespan != "off":
             lifespan = Lifespan(
@@ -125,10 +150,13 @@ class Server:
         self.service = service
         try:
             await transport.listen(service, sockets)
+            if self.share is not None:
+                self.share.hold(0)
             self.is_accepting = True
-            self.addresses = [address_of(opened) for opened in sockets]
+            self.addresses = [address_of(opened, "http" if self._tls is None else "https") for opened in sockets]
             self.port = port_of(sockets)
-            log.info("%s", listening(self.addresses, options, loop))
+            # Who gave us a list of sockets knows where they listen.
+            log.log(logging.DEBUG if self._shares_sockets else logging.INFO, "listening on %s", ", ".join(self.addresses))
             task_status.started(self.port)
             await self._until(lambda: self._stop)
             await self._delay(service)
@@ -155,7 +183,10 @@ class Server:
         """Everything between the last accept and the last byte."""
         runtime = transport.runtime
         self.is_accepting = False
-        await transport.stop_listening(take_waiting=not self._shares_sockets)
+        if self.share is not None:
+            service.share = None
+            self.share.leave()
+        await transport.stop_listening(take_waiting=not (self._shares_sockets and self._retires))
         deadline = runtime.now() + self.options.timeouts.graceful_seconds
         open_connections = len(service.connections)
         service.begin_closing(deadline, retiring=self._retires)
@@ -181,6 +212,10 @@ class Server:
             stubborn = await service.runtime.cancel(left, CUT_SECONDS)
             if stubborn:
                 log.error("%d exchanges ignore their cancellation and are left behind", stubborn)
+
+    def _spent(self) -> None:
+        log.info("as many requests have begun as max_requests allows: closing")
+        self.shutdown()
 
     async def _until(self, is_so: Callable[[], bool]) -> None:
         """Waits for what `shutdown` sets."""

@@ -1,6 +1,7 @@
 """What every connection of one process shares: the application, its options and state, the loop, and who is connected."""
 
 import logging
+import random
 import time
 from collections.abc import Callable
 from functools import partial
@@ -13,11 +14,13 @@ from pagi.gateway.types import AnyApp, HeaderList
 from pagi.http.dates import http_date
 from pagi.http.networks import Networks
 from pagi.server.access_log import AccessLog
+from pagi.server.credentials import Keeper
 from pagi.server.deadlines import Sweeper, sweep_period
 from pagi.server.exchanges.scope import Peer, common_scope
 from pagi.server.figures import Figures, OpenExchange
 from pagi.server.interface import presented
 from pagi.server.options import ServerOptions
+from pagi.server.process.shares import Share
 from pagi.server.readiness import answering_readiness
 from pagi.server.runtime import Runtime, call_all
 from pagi.server.wire.events import Request
@@ -39,6 +42,12 @@ class Member(Protocol):
     def begin_closing(self, deadline: float) -> None: ...
     def look(self, now: float) -> list[OpenExchange]: ...
     def cut(self) -> list[object]: ...
+
+
+def most_requests(options: ServerOptions) -> int:
+    """How many this process may take; 0: no limit. Drawn for each process, so that not all workers end at once."""
+    most, jitter = options.processes.max_requests, options.processes.max_requests_jitter
+    return most and most + random.randint(0, jitter)  # noqa: S311 (no secret)
 
 
 class Service:
@@ -71,13 +80,22 @@ class Service:
         self._steady_lines = b"".join(b"\r\n" + name + b": " + value for name, value in fields)
         self.exchanges = 0
         """How many have not ended: what an application does after its answer left is no exchange any more."""
+        self.begun = 0
+        """Requests so far."""
+        self._most_begun = most_requests(options)
+        self.when_spent: Callable[[], None] | None = None
+        """Called when as many have begun as there may be."""
         self.failures: Callable[[BaseException], None] | None = None
         """Told each error that an application or an exchange failed with, beside the log."""
         self.unread = UnreadBudget(options.http2.h2_max_unread_total_bytes)
         """Request bodies that wait for the application, over all HTTP/2 connections."""
         self.connections: set[Member] = set()
+        self.share: Share | None = None
+        """Ours of all connections, where other workers accept on the same sockets."""
         self.closing_since: float | None = None
         self.closing_deadline: float | None = None
+        self.keeper: Keeper | None = None
+        """Has the certificate that is served; None where TLS is not spoken."""
         self.is_leaving = False
         """The server was told to stop: no answer keeps its connection any more."""
         self.is_retiring = False
@@ -137,6 +155,16 @@ class Service:
             return 503, f"{self.exchanges} exchanges run already, and no more may", [(b"retry-after", b"5")]
         return None
 
+    def gives_way(self) -> bool:
+        """The next connection is rather another worker's. Else it counts as ours."""
+        if self.share is None:
+            return False
+        count = len(self.connections)
+        if self.share.gives_way(count):
+            return True
+        self.share.hold(count + 1)
+        return False
+
     def common_scope(self, peer: Peer) -> dict[str, Any]:
         """What the scopes of this peer's listener have in common: to be copied, not changed."""
         scope = self._common_scopes.get(peer.server)
@@ -146,9 +174,17 @@ class Service:
             scope = self._common_scopes[peer.server] = common_scope(peer, self.options.serve.root_path)
         return scope
 
+    def begins(self) -> None:
+        """A request was read, and its exchange begins."""
+        self.begun += 1
+        if self.begun == self._most_begun and self.when_spent is not None:
+            self.when_spent()
+
     def forget(self, connection: Member) -> None:
         """The connection is lost and its last exchange is over."""
         self.connections.discard(connection)
+        if self.share is not None:
+            self.share.let_go(len(self.connections))
         if not self.connections and self._quiet is not None:
             self._quiet.set()
 
@@ -172,6 +208,8 @@ class Service:
         return [task for connection in list(self.connections) for task in connection.cut()]
 
     def _sweep(self, now: float) -> None:
+        if self.keeper is not None:
+            call_all([partial(self.keeper.look, now)])
         call_all([partial(connection.sweep, now) for connection in self.connections])
 
     def _refresh_date(self) -> None:

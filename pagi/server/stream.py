@@ -205,6 +205,11 @@ class Stream:
         self.drained()
         self.transport.drop()
 
+    def end(self) -> None:
+        """Its exchange is over. Neither holds the other any longer: else only the collector would free them, at each request."""
+        self.exchange = None
+        self.transport.end()
+
     def sweep(self, exchange: Exchange, now: float) -> None:
         """Looks at its deadlines. A window that the client keeps shut is a client that does not read."""
         if self._engine.queued(self.id) and self._engine.sent(self.id) == self._progress:

@@ -25,7 +25,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The current folder, empty. What a command does to the process (variables, modules, import path) is undone."""
     monkeypatch.chdir(tmp_path)
     for name in list(os.environ):
-        if name.startswith("PAGI_") or name in ("PORT", "NO_COLOR"):
+        if name.startswith("PAGI_") or name in ("PORT", "WEB_CONCURRENCY", "NO_COLOR"):
             monkeypatch.delenv(name)
     environment, path, modules = dict(os.environ), sys.path[:], set(sys.modules)
     yield tmp_path

@@ -134,6 +134,20 @@ def test_a_switch_turned_off_by_flag_outranks_a_file_that_turns_it_on(folder: Pa
     assert server.options.http1.early_hints is False
 
 
+def test_a_passphrase_as_a_flag_is_warned_of_and_not_repeated(raw_app: Path, server: FakeServer) -> None:
+    result = run("main:app", "--ssl-keyfile-password", "sesame")
+    assert server.options.tls.ssl_keyfile_password == "sesame"
+    assert "whoever lists this machine's processes reads what --ssl-keyfile-password says" in result.stderr
+    assert "sesame" not in result.output
+
+
+def test_a_passphrase_in_the_environment_is_nothing_to_warn_of(raw_app: Path, server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PAGI_SSL_KEYFILE_PASSWORD", "sesame")
+    result = run("main:app")
+    assert server.options.tls.ssl_keyfile_password == "sesame"
+    assert "processes" not in result.stderr
+
+
 def test_the_application_sees_the_variables_of_the_file(folder: Path, server: FakeServer) -> None:
     (folder / "x.env").write_text("GREETING=hello\n")
     (folder / "main.py").write_text("import os\ngreeting = os.environ['GREETING']\nasync def app(scope, receive, send): ...\n")
@@ -270,7 +284,7 @@ def test_a_server_that_is_refused_its_settings_is_exit_3(raw_app: Path, server: 
 
 
 def test_what_is_served_is_told(raw_app: Path, server: FakeServer) -> None:
-    assert run("main:app").stderr.splitlines()[-1].endswith(f"INFO     pagi {version('pagi-web')} serves main:app")
+    assert f"INFO     pagi {version('pagi-web')} serves main:app: HTTP/1.1 and HTTP/2, on " in run("main:app").stderr.splitlines()[-1]
 
 
 def test_quiet_is_errors_alone(raw_app: Path, server: FakeServer) -> None:

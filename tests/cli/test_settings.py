@@ -65,6 +65,7 @@ def test_without_a_file_there_is_no_project(folder: Path) -> None:
         ("[tool.pagi.server]\nport = true\n", "[tool.pagi.server] port: True is not a whole number from 0 to 65535"),
         ("[tool.pagi.server]\naccess-log = 1\n", "[tool.pagi.server] access-log: 1 is not on or off"),
         ("[tool.pagi.server]\nhost = 1\n", "[tool.pagi.server] host: 1 is not text"),
+        ("[tool.pagi.server]\nssl-keyfile-password = 1234\n", "[tool.pagi.server] ssl-keyfile-password: it is not text"),
         ("[tool.pagi.server]\ntimeout-head = nan\n", "[tool.pagi.server] timeout-head: nan is not a number of seconds, 0 or more"),
         ("[tool.pagi.server]\ntimeout-head = inf\n", "[tool.pagi.server] timeout-head: inf is not a number of seconds, 0 or more"),
         ("[tool.pagi.server]\nloop = 'gevent'\n", "[tool.pagi.server] loop: 'gevent' is not one of auto, uvloop, asyncio, trio"),

@@ -1,8 +1,7 @@
 """Reports of a running server as a person reads them."""
 
 from pagi.cli.status_table import render_status
-from pagi.server.figures import EarlyEnd, Figures, OpenExchange
-from pagi.server.report import ProcessReport
+from pagi.server.figures import EarlyEnd, Figures, OpenExchange, ProcessReport
 
 
 def process(worker: int, **more: object) -> ProcessReport:

@@ -15,14 +15,14 @@ SOME_DEFLATE = ["12.1.1", "12.1.4", "12.1.11", "12.3.5", "13.1.4", "13.3.4", "13
 
 @pytest.mark.parametrize("loop", LOOPS)
 def test_large_and_many_messages_come_back(loop: str, scale: float, tmp_path: Path) -> None:
-    count, failed = verdicts(tmp_path, LIMITS if scale == 1.0 else SOME_LIMITS, "--loop", loop, at_once=1)
+    count, failed = verdicts(tmp_path, LIMITS if scale == 1.0 else SOME_LIMITS, "--loop", loop, at_once=2)
     print(f"\n{loop}: {count} cases of the Autobahn suite's chapter 9")
     assert (count, failed) == (54 if scale == 1.0 else len(SOME_LIMITS), [])
 
 
 @pytest.mark.parametrize("loop", LOOPS)
 def test_compressed_messages_come_back(loop: str, scale: float, tmp_path: Path) -> None:
-    count, failed = verdicts(tmp_path, DEFLATE if scale == 1.0 else SOME_DEFLATE, "--loop", loop, at_once=1)
+    count, failed = verdicts(tmp_path, DEFLATE if scale == 1.0 else SOME_DEFLATE, "--loop", loop, at_once=2)
     theirs = [case for case in failed if THEIRS in case]
     print(f"\n{loop}: {count} cases of the Autobahn suite's chapters 12 and 13, {len(theirs)} of them not judged: {THEIRS}")
     assert count == (216 if scale == 1.0 else len(SOME_DEFLATE))

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 
 START_SECONDS = 20.0
-LISTENING = re.compile(r"listening on (?:.*http://127\.0\.0\.1:(\d+))?.*\n")
+LISTENING = re.compile(r"listening on (?:.*https?://127\.0\.0\.1:(\d+))?.*\n")
 READ_SECONDS = 10.0
 FREE_PORT = ("--port", "0")
 

@@ -1,4 +1,4 @@
-"""What the tests of the whole server share: the lines it logged, and the framing its clients speak."""
+"""What the tests of the whole server share: the lines it logged, the framing its clients speak, and who signs its certificates."""
 
 import logging
 from collections.abc import Iterator
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.server import live
+from tests.server.certificates import Authority, Issued
 
 FRAMINGS = ("HTTP/1.1", "HTTP/2")
 
@@ -72,3 +73,15 @@ def log() -> Iterator[Lines]:
     for logger, level in before:
         logger.removeHandler(lines)
         logger.setLevel(level)
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """Who signs the certificates of servers and clients."""
+    return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture(scope="session")
+def own(authority: Authority) -> Issued:
+    """The server's own certificate."""
+    return authority.issue()

@@ -1,6 +1,7 @@
 """A server on a free port, and a client that speaks in raw bytes: what every test of the whole server stands on."""
 
 import socket
+import ssl
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -15,6 +16,7 @@ from wsproto.events import Request as HandshakeRequest
 from pagi.gateway.types import AnyApp
 from pagi.server import Server
 from tests.server.downgrade import DowngradedStream
+from tests.server.secure_stream import SecureStream
 
 PATIENCE_SECONDS = 3.0
 """How long a peer waits for what must come at once."""
@@ -27,6 +29,9 @@ GRANTED = {"HTTP/1.1": "101", "HTTP/2": "200"}
 
 OPENS = {"HTTP/1.1": "GET", "HTTP/2": "CONNECT"}
 """The method that asks for it."""
+
+ALL_SECURE: list[tuple[dict[str, Any], ssl.SSLContext]] = []
+"""The options of every server and the context of every client, where a test is to run under TLS that knows nothing of it."""
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
@@ -168,16 +173,29 @@ class Session:
 class Served:
     """A server that listens, and its clients."""
 
-    def __init__(self, server: Server, port: int) -> None:
+    def __init__(self, server: Server, port: int, context: ssl.SSLContext | None = None) -> None:
         self.server = server
         self.port = port
+        self.context = context
+        """How clients speak TLS; None where they do not."""
 
     @asynccontextmanager
     async def peer(self) -> AsyncGenerator[Peer]:
         """A connected client."""
         stream = await anyio.connect_tcp("127.0.0.1", self.port)
         async with stream:
-            yield Peer(DowngradedStream(stream) if SPOKEN == "HTTP/2" else stream)
+            if self.context is None:
+                yield self._peer(stream)
+                return
+            if SPOKEN == "HTTP/2":
+                self.context.set_alpn_protocols(["h2"])
+            with anyio.fail_after(PATIENCE_SECONDS):
+                secure = await SecureStream.wrap(stream, self.context)
+            async with secure:
+                yield self._peer(secure)
+
+    def _peer(self, stream: ByteStream) -> Peer:
+        return Peer(DowngradedStream(stream) if SPOKEN == "HTTP/2" else stream)
 
     @asynccontextmanager
     async def websocket(self, **terms: Any) -> AsyncGenerator[Session]:
@@ -220,15 +238,21 @@ class HandshakeDenied(Exception):
 
 
 @asynccontextmanager
-async def served(app: AnyApp, **options: Any) -> AsyncGenerator[Served]:
-    """Serves `app` on a free port, without a lifespan unless one is asked for; ends what is still open by force."""
+async def served(app: AnyApp, *, client: ssl.SSLContext | None = None, **options: Any) -> AsyncGenerator[Served]:
+    """Serves `app` on a free port, without a lifespan unless one is asked for; ends what is still open by force.
+
+    With `client` the server's clients speak TLS.
+    """
+    if ALL_SECURE:
+        ours, client = ALL_SECURE[0]
+        options = {**ours, **options}
     where = {} if options.keys() & {"bind", "uds", "fd"} else {"port": 0}
     server = Server(app, **{**where, "lifespan": "off", **options})
     try:
         async with anyio.create_task_group() as group:
             port = await group.start(server.serve)
             try:
-                yield Served(server, port or 0)
+                yield Served(server, port or 0, client)
             finally:
                 server.shutdown(force=True)
                 group.cancel_scope.deadline = anyio.current_time() + PATIENCE_SECONDS

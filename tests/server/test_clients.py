@@ -342,7 +342,7 @@ async def test_an_upload_is_read_no_faster_than_the_application_takes_it() -> No
             go.set()
         assert (await peer.reply()).status == 200
     assert sum(sizes) == size
-    assert max(sizes) <= 256 * 1024
+    assert max(sizes) <= 256 * 1024 + 16 * 1024  # one read; under TLS the beginning of a record may have waited before it
 
 
 # ---- the connection handle

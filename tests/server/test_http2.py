@@ -1,5 +1,6 @@
 """Many streams on one connection: none waits for another, each ends by itself, and the server ends without losing any."""
 
+import gc
 from typing import Any
 
 import anyio
@@ -7,6 +8,8 @@ import pytest
 
 from pagi.gateway import ClientGone, Reason
 from pagi.gateway import app as pagi_app
+from pagi.server.exchanges.http import HTTPExchange
+from pagi.server.stream import Stream
 from tests.server.conftest import Lines
 from tests.server.live import eventually, served
 from tests.server.many_streams import connected
@@ -335,6 +338,27 @@ async def test_refusals_that_wait_for_a_shut_window_do_not_keep_the_connection_f
         await client.until(lambda: client.replies[stream_id].status == 413)
         await client.until(lambda: client.has_ended)
         assert not client.replies[stream_id].is_complete
+
+
+async def test_a_request_leaves_nothing_to_the_collector() -> None:
+    handles: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        handles.append(scope["pagi.transport"])
+        send.full(200, [], b"")
+
+    async with served(app) as server, connected(server) as client:
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(20):
+                await client.reply(await client.ask())
+            await anyio.sleep(0.02)
+            left = [found for found in gc.get_objects() if isinstance(found, Stream | HTTPExchange)]
+            assert len(left) <= 2, "at most the last one, in the hands of the task that waits for the next"
+        finally:
+            gc.enable()
+    assert {handle.buffered_amount for handle in handles} == {0}, "a handle that is kept still answers"
 
 
 async def test_a_preface_that_comes_byte_by_byte_is_understood() -> None:

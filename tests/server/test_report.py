@@ -7,7 +7,8 @@ import msgspec
 import pytest
 
 from pagi.gateway import app as pagi_app
-from pagi.server.report import ProcessReport, report
+from pagi.server.figures import ProcessReport
+from pagi.server.report import report
 from pagi.server.service import Service
 from tests.server.live import GET, Served, eventually, served
 

@@ -10,6 +10,7 @@ from typing_extensions import TypeIs
 from pagi.gateway.connection import ConnectionHandle
 from pagi.gateway.transport import TransportHandle
 from pagi.http.url import decode_path
+from pagi.server.exchanges.secured import Secured
 from pagi.server.wire.events import RequestHead
 
 ASGI_VERSIONS = {"version": "3.0", "spec_version": "2.5"}
@@ -29,6 +30,7 @@ class Peer(msgspec.Struct, frozen=True, gc=False):
     """A PROXY header named these ends; without a client where it did not say who that is."""
     forwarding: Callable[[MutableMapping[str, Any]], None] | None = None
     """What becomes of forwarding fields in this peer's scopes; None where nobody looks at them."""
+    tls: Secured | None = None
 
 
 def peer_of(peername: Any, sockname: Any) -> Peer:
@@ -102,7 +104,9 @@ def http_scope(
     scope["query_string"] = query
     scope["headers"] = head.headers
     scope["state"] = state.copy()
-    scope["extensions"] = HTTP_EXTENSIONS.copy()
+    scope["extensions"] = extensions = HTTP_EXTENSIONS.copy()
+    if peer.tls is not None:
+        extensions["tls"] = peer.tls.extension()
     scope["pagi.connection"] = handle
     scope["pagi.transport"] = transport
     if peer.client is not None:
@@ -126,5 +130,7 @@ def websocket_scope(
     del scope["method"]
     scope["scheme"] = "wss" if scope["scheme"] in ("https", "wss") else "ws"
     scope["subprotocols"] = subprotocols
-    scope["extensions"] = WEBSOCKET_EXTENSIONS.copy()
+    scope["extensions"] = extensions = WEBSOCKET_EXTENSIONS.copy()
+    if peer.tls is not None:
+        extensions["tls"] = peer.tls.extension()
     return scope

@@ -15,8 +15,10 @@ from pagi.server.options.http2 import HTTP2Options
 from pagi.server.options.listening import ListenOptions, clash
 from pagi.server.options.live import SSEOptions, WebSocketOptions
 from pagi.server.options.logs import LogOptions
+from pagi.server.options.processes import ProcessOptions
 from pagi.server.options.proxies import ProxyOptions
 from pagi.server.options.serving import ServeOptions, TimeoutOptions
+from pagi.server.options.tls import TLSOptions
 from pagi.server.options.watch import WatchOptions
 
 __all__ = [
@@ -32,11 +34,13 @@ __all__ = [
     "HTTP2Options",
     "ListenOptions",
     "LogOptions",
+    "ProcessOptions",
     "ProxyOptions",
     "SSEOptions",
     "Seconds",
     "ServeOptions",
     "ServerOptions",
+    "TLSOptions",
     "TimeoutOptions",
     "WatchOptions",
     "WebSocketOptions",
@@ -58,12 +62,14 @@ class ServerOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     logs: LogOptions = LogOptions()
     answers: AnswerOptions = AnswerOptions()
     timeouts: TimeoutOptions = TimeoutOptions()
+    tls: TLSOptions = TLSOptions()
     http1: HTTP1Options = HTTP1Options()
     http2: HTTP2Options = HTTP2Options()
     body: BodyOptions = BodyOptions()
     flow: FlowOptions = FlowOptions()
     websocket: WebSocketOptions = WebSocketOptions()
     sse: SSEOptions = SSEOptions()
+    processes: ProcessOptions = ProcessOptions()
     watch: WatchOptions = WatchOptions()
 
 

@@ -45,6 +45,10 @@ class Passed:
             found.append((named[place] if place < len(named) else "unknown", opened))
         return cls(found)
 
+    def add(self, sockets: Sequence[socket.socket]) -> None:
+        """Some more, that we held already before we were started anew."""
+        self._sockets += [("inherited", opened) for opened in sockets]
+
     def __len__(self) -> int:
         return len(self._sockets)
 

@@ -4,7 +4,7 @@ import errno
 import logging
 import os
 import socket
-from collections.abc import Iterable, Iterator, MutableMapping
+from collections.abc import Iterable, Iterator, MutableMapping, Sequence
 
 from pagi.http.errors import ConfigError
 from pagi.server.options import ListenOptions
@@ -43,11 +43,14 @@ class Listeners:
         self.files.clear()
 
 
-def open_listeners(options: ListenOptions, environ: MutableMapping[str, str] | None = None) -> Listeners:
+def open_listeners(
+    options: ListenOptions, environ: MutableMapping[str, str] | None = None, inherited: Sequence[socket.socket] = ()
+) -> Listeners:
     """Listens at every address that the options name.
 
     With `environ` the process is ours: sockets that systemd passed are used in place of binding their addresses, and alone where no
-    option says where to listen; its variables are taken out. Without, it is asked only for what `bind` wants from it.
+    option says where to listen; its variables are taken out. Without, it is asked only for what `bind` wants from it. Those that were
+    `inherited` from a predecessor are used in place of binding their addresses, too.
 
     Raises:
         CannotListen: an address is taken, forbidden or unknown, or no socket was passed for it.
@@ -58,6 +61,7 @@ def open_listeners(options: ListenOptions, environ: MutableMapping[str, str] | N
     passed = Passed.by_systemd(os.environ if environ is None else environ) if wants_passed or environ is not None else Passed()
     if is_default and len(passed):
         binds = [SystemdBind()]
+    passed.add(inherited)
     opening = _Opening(options, passed)
     try:
         for bind in binds:
@@ -68,7 +72,7 @@ def open_listeners(options: ListenOptions, environ: MutableMapping[str, str] | N
     if environ is None:
         passed.leave()
     elif len(passed):
-        log.warning("systemd passed sockets that no address asks for, and they are closed: %s", ", ".join(passed.names()))
+        log.warning("sockets were passed to us that no address asks for, and they are closed: %s", ", ".join(passed.names()))
         passed.close()
     return opening.listeners
 

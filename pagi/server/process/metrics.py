@@ -2,8 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from pagi.server.figures import BOUNDS, Durations
-from pagi.server.report import ProcessReport
+from pagi.server.figures import BOUNDS, Durations, ProcessReport
 
 CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 
@@ -36,6 +35,7 @@ def exposition(reports: Iterable[ProcessReport]) -> bytes:
     idle = Family("pagi_connections_idle", "gauge", "Open connections without an exchange.")
     accepted = Family("pagi_connections_accepted_total", "counter", "Connections accepted.")
     turned_away = Family("pagi_connections_turned_away_total", "counter", "Connections answered 503: too many were open.")
+    handshakes = Family("pagi_tls_handshakes_failed_total", "counter", "Connections that ended in the handshake of TLS.")
     going_on = Family("pagi_exchanges", "gauge", "Exchanges going on: HTTP requests, event streams, WebSockets.")
     responses = Family("pagi_responses_total", "counter", "Exchanges that are over, by their status.")
     early = Family("pagi_early_ends_total", "counter", "Exchanges that did not end as they should, by the reason.")
@@ -52,6 +52,7 @@ def exposition(reports: Iterable[ProcessReport]) -> bytes:
         idle.add(labels, each.idle)
         accepted.add(labels, figures.accepted)
         turned_away.add(labels, figures.turned_away)
+        handshakes.add(labels, figures.handshakes_failed)
         refused.add(labels, figures.refused)
         sent.add(labels, figures.bytes_sent)
         buffered.add(labels, each.buffered_bytes)
@@ -69,7 +70,8 @@ def exposition(reports: Iterable[ProcessReport]) -> bytes:
         for kind, taken in sorted(figures.durations.items()):
             _histogram(durations, {**labels, "kind": kind}, taken)
     families = (
-        connections, idle, accepted, turned_away, going_on, responses, early, refused, durations, sent, buffered, resident, uptime,
+        connections, idle, accepted, turned_away, handshakes, going_on, responses, early, refused, durations, sent, buffered, resident,
+        uptime,
     )  # fmt: skip
     return "".join(f"{line}\n" for family in families for line in family).encode()
 

@@ -8,8 +8,8 @@ from enum import Enum
 
 import msgspec
 
+from pagi.server.figures import ProcessReport
 from pagi.server.process.metrics import CONTENT_TYPE, exposition
-from pagi.server.report import ProcessReport
 
 MOST_ASKED_BYTES = 8 * 1024
 """A request longer than this is not meant for us."""

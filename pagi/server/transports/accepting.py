@@ -6,12 +6,14 @@ import os
 import resource
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 log = logging.getLogger("pagi.server")
 
 PAUSE_SECONDS = 0.1
 """How long nothing is accepted after the system said that it has no room: every attempt before would fail alike."""
+GIVING_WAY_SECONDS = 0.002
+"""How long another worker has for the connection that is rather its own: on a busy machine it has to be given a CPU first."""
 OPENING_SECONDS = 1.0
 """When the server closes, how long connections that were just accepted may take to be ready for their request."""
 CALM_SECONDS = 1.0
@@ -27,10 +29,11 @@ class Acceptor:
     It takes one connection each time: with several workers on one socket, whoever took all that wait would leave the others idle.
     """
 
-    __slots__ = ("_full_at", "_is_tight", "_most", "listening")
+    __slots__ = ("_full_at", "_gives_way", "_is_tight", "_most", "listening")
 
-    def __init__(self, listening: socket.socket) -> None:
+    def __init__(self, listening: socket.socket, gives_way: Callable[[], bool] = lambda: False) -> None:
         self.listening = listening
+        self._gives_way = gives_way
         limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
         self._most = limit - min(SPARE_DESCRIPTORS, limit // 4) if limit != resource.RLIM_INFINITY else float("inf")
         self._is_tight = False
@@ -47,8 +50,22 @@ class Acceptor:
         """A connection, not blocking and without Nagle's delay; None where another worker was faster or the client has gone.
 
         Raises:
-            OutOfRoom: the system has no descriptor or memory for it: pause. It is logged once, not for each attempt.
+            Pause: the system has no descriptor or memory for it, which is logged once and not for each attempt; or another worker
+                holds fewer connections, and has the first chance.
         """
+        if self._gives_way():
+            raise Pause(GIVING_WAY_SECONDS)
+        return self._taken()
+
+    def waiting(self) -> Iterator[socket.socket]:
+        """All that wait now, as far as there is room for them."""
+        try:
+            while (accepted := self._taken()) is not None:
+                yield accepted
+        except Pause:
+            return
+
+    def _taken(self) -> socket.socket | None:
         if self._is_tight and not self._has_spare():
             raise self._full(f"connections have taken all descriptors of this process but {SPARE_DESCRIPTORS} (ulimit -n)")
         try:
@@ -79,20 +96,16 @@ class Acceptor:
         os.close(free)
         return free < self._most
 
-    def _full(self, why: str) -> "OutOfRoom":
+    def _full(self, why: str) -> "Pause":
         if self._full_at is None:
             log.error("cannot accept: %s; trying again every %g s", why, PAUSE_SECONDS)
         self._full_at = time.monotonic()
-        return OutOfRoom(why)
-
-    def waiting(self) -> Iterator[socket.socket]:
-        """All that wait now, as far as there is room for them."""
-        try:
-            while (accepted := self.accept()) is not None:
-                yield accepted
-        except OutOfRoom:
-            return
+        return Pause(PAUSE_SECONDS)
 
 
-class OutOfRoom(Exception):
-    """The system has no descriptor or memory for another connection."""
+class Pause(Exception):
+    """Nothing is to be accepted for so many seconds."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(seconds)
+        self.seconds = seconds

@@ -14,12 +14,12 @@ from anyio.abc import TaskGroup
 from pagi.gateway.connection import Waiter
 from pagi.server.endings import LINGER_BYTES, LINGER_SECONDS, forget_unsent, reason_of
 from pagi.server.exchanges.scope import Peer, peer_of
-from pagi.server.opening import open_connection
 from pagi.server.runtime import Listener, Timer
 from pagi.server.service import Service
 from pagi.server.transports.driving import DONE, first_step, go_on
 from pagi.server.transports.parts import has_file, send_parts
 from pagi.server.transports.tick import TickEnd
+from pagi.server.transports.tls_handshake import begin
 from pagi.server.wire.engine import Part
 from pagi.server.wire.response_writer import JOIN_BYTES
 
@@ -156,7 +156,7 @@ class SocketLine:
         except OSError:
             accepted.close()  # it was reset before it was looked at
             return False
-        open_connection(self._service, self, peer)
+        begin(self._service, self, peer)
         return True
 
     # ---- what the connection asks (see `Line`)

@@ -6,7 +6,7 @@ import anyio
 from anyio.abc import TaskGroup, TaskStatus
 
 from pagi.server.service import Service
-from pagi.server.transports.accepting import OPENING_SECONDS, PAUSE_SECONDS, Acceptor, OutOfRoom
+from pagi.server.transports.accepting import OPENING_SECONDS, Acceptor, Pause
 from pagi.server.transports.anyio import AnyioRuntime, SocketLine
 from pagi.server.transports.arrival import Arrival
 
@@ -31,7 +31,7 @@ class AnyioTransport:
     async def listen(self, service: Service, sockets: list[socket.socket]) -> None:
         """Accepts from now on."""
         self._service = service
-        self._acceptors = [Acceptor(listening) for listening in sockets]
+        self._acceptors = [Acceptor(listening, service.gives_way) for listening in sockets]
         for acceptor in self._acceptors:
             self._clockwork.start_soon(self._accept, acceptor)
 
@@ -55,8 +55,8 @@ class AnyioTransport:
             try:
                 await anyio.wait_readable(acceptor.listening)
                 accepted = acceptor.accept()
-            except OutOfRoom:
-                await anyio.sleep(PAUSE_SECONDS)
+            except Pause as pause:
+                await anyio.sleep(pause.seconds)
                 accepted = None
             except anyio.ClosedResourceError:
                 return

@@ -10,15 +10,15 @@ from typing import Any, cast
 from pagi.gateway.connection import Waiter
 from pagi.server.endings import LINGER_BYTES, LINGER_SECONDS, forget_unsent, reason_of
 from pagi.server.exchanges.scope import Peer, peer_of
-from pagi.server.opening import open_connection
 from pagi.server.runtime import Listener, Timer
 from pagi.server.service import Service
-from pagi.server.transports.accepting import OPENING_SECONDS, PAUSE_SECONDS, Acceptor, OutOfRoom
+from pagi.server.transports.accepting import OPENING_SECONDS, Acceptor, Pause
 from pagi.server.transports.adoption import Adopter
 from pagi.server.transports.arrival import Arrival
 from pagi.server.transports.parts import has_file
 from pagi.server.transports.past_transport import PastTransport
 from pagi.server.transports.tick import TickEnd
+from pagi.server.transports.tls_handshake import begin
 from pagi.server.wire.engine import Part
 from pagi.server.wire.response_writer import JOIN_BYTES
 
@@ -123,7 +123,7 @@ class ProtocolLine(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(*self._marks)
         peer = self._peer or peer_of(transport.get_extra_info("peername"), transport.get_extra_info("sockname"))
-        open_connection(self._service, self, peer)
+        begin(self._service, self, peer)
 
     def data_received(self, data: bytes) -> None:
         if self._lingering is None and self._connection is not None:
@@ -289,7 +289,7 @@ class AsyncioTransport:
         high = max(flow.high_water_bytes - 1, 0)
         marks = high, min(flow.low_water_bytes, high)
         for listening in sockets:
-            acceptor = Acceptor(listening)
+            acceptor = Acceptor(listening, service.gives_way)
             self._acceptors[acceptor] = partial(ProtocolLine, service, self._loop, marks, self.runtime)
             self._watch(acceptor)
 
@@ -315,9 +315,9 @@ class AsyncioTransport:
     def _accept(self, acceptor: Acceptor) -> None:
         try:
             accepted = acceptor.accept()
-        except OutOfRoom:
+        except Pause as pause:
             self._loop.remove_reader(acceptor.listening)
-            self._loop.call_later(PAUSE_SECONDS, self._watch, acceptor)
+            self._loop.call_later(pause.seconds, self._watch, acceptor)
             return
         if accepted is not None:
             self._begin(accepted, self._acceptors[acceptor])

@@ -4,9 +4,8 @@ import re
 
 import pytest
 
-from pagi.server.figures import BOUNDS, EarlyEnd, Figures
+from pagi.server.figures import BOUNDS, EarlyEnd, Figures, ProcessReport
 from pagi.server.process.metrics import exposition
-from pagi.server.report import ProcessReport
 
 SAMPLE = re.compile(r"([a-z_]+)\{(.*)\} (\S+)")
 LABEL = re.compile(r'([a-z]+)="((?:[^"\\]|\\.)*)"')

@@ -6,9 +6,8 @@ import socket
 
 import pytest
 
-from pagi.server.figures import Figures
+from pagi.server.figures import Figures, ProcessReport
 from pagi.server.process.window import MOST_ASKED_BYTES, Visitor, Window, may_look
-from pagi.server.report import ProcessReport
 
 REPORT = ProcessReport(
     pid=7, worker=1, seconds=1.0, is_leaving=False, connections=2, idle=2, open={}, buffered_bytes=0, resident_bytes=0, exchanges=[],

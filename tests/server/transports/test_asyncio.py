@@ -39,6 +39,9 @@ class FullSocket(asyncio.Transport):
     def get_write_buffer_size(self) -> int:
         return self._size
 
+    def is_closing(self) -> bool:
+        return False
+
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         return ("127.0.0.1", 1)
 

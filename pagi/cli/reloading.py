@@ -1,13 +1,10 @@
 """The watching half of `pagi dev`: holds the address, runs one process for each version of the code, and never imports any of it."""
 
-import os
 import signal
 import socket
-import subprocess
 import sys
-import time
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
 from types import FrameType
@@ -15,33 +12,35 @@ from types import FrameType
 import click
 import msgspec
 
-from pagi.cli.serving import Orders
+from pagi.cli.serving import Application
 from pagi.cli.watching import told
+from pagi.server import ServerOptions
+from pagi.server.process.channel import Failed, Orders, Retire
+from pagi.server.process.exit_codes import EXIT_CLEAN, EXIT_USAGE
 from pagi.server.process.log_lines import wants_colour
+from pagi.server.process.worker_process import Program, WorkerProcess, ending
 
-EXIT_USAGE = 2
 POLL_SECONDS = 0.02
 
-PROGRAM = "import sys; sys.path[:] = {path!r}; from pagi.cli.serving import main; main({pipe})"
-"""The child imports from where we do: the current folder is not put in front of the standard library."""
 
-
-class Supervisor:
+class Reloader:
     """Keeps one version of the application running.
 
-    The sockets stay open here across reloads, so that a client who comes in between waits instead of being refused. A child
-    is ended by closing its pipe; so it also ends when this process is killed.
+    The sockets stay open here across reloads, so that a client who comes in between waits instead of being refused. A process
+    is told to retire; it also ends when this one is killed, because its channel ends then.
     """
 
-    def __init__(self, orders: Orders, sockets: Sequence[socket.socket], environment: Mapping[str, str], grace_seconds: float) -> None:
-        self._orders = orders
+    def __init__(
+        self, application: Application, options: ServerOptions, sockets: Sequence[socket.socket], program: Program, grace_seconds: float
+    ) -> None:
+        self._application = application
+        self._options = options
         self._sockets = sockets
-        self._environment = dict(environment)
+        self._program = program
         self._grace_seconds = grace_seconds
-        self._child: subprocess.Popen[bytes] | None = None
-        self._current: Orders | None = None
+        self._process: WorkerProcess | None = None
+        self._current: Application | None = None
         """What the last process was told."""
-        self._pipe = -1
         self._signals = 0
         self.stop = Event()
         """Set when this is to end."""
@@ -58,8 +57,8 @@ class Supervisor:
                 self._end()
 
     def _run(self, changes: Iterator[list[Path]]) -> int:
-        following = msgspec.structs.replace(self._orders, is_first=False)
-        wanted: Orders | None = self._orders
+        following = msgspec.structs.replace(self._application, is_first=False)
+        wanted: Application | None = self._application
         for changed in changes:
             if changed:
                 say(f"{told(changed, Path.cwd())} changed, reloading", fg="yellow")
@@ -70,50 +69,57 @@ class Supervisor:
                     break
                 self._start(wanted)
                 wanted = None
-            code = self._child.poll() if self._child is not None else None
+            code = self._look()
             if code is None or self._current is None:
                 continue
             if code == EXIT_USAGE and self._current.is_first:
                 return EXIT_USAGE
             # It ended by itself. Until the code changes, another process says so to whoever asks.
-            problem = f"the application ended by itself ({_exit(code)})"
+            problem = f"the application ended by itself ({ending(code)})"
             say(f"{problem}; waiting for a change", fg="red")
             self._end()
             wanted = None if self._current.problem else msgspec.structs.replace(following, problem=f"{problem}; see the terminal")
-        return 0
+        return EXIT_CLEAN
 
-    def _start(self, orders: Orders) -> None:
-        self._current = orders
-        reading, self._pipe = os.pipe()
-        program = PROGRAM.format(path=sys.path, pipe=reading)
+    def _start(self, application: Application) -> None:
+        self._current = application
+        sockets = [opened.fileno() for opened in self._sockets]
+        orders = Orders(
+            number=1,
+            options=self._options,
+            sockets=sockets,
+            application=msgspec.Raw(msgspec.json.encode(application)),
+        )
         # In our process group and with our stdin: `breakpoint()` works, and a terminal's Ctrl-C reaches it too.
-        try:
-            self._child = subprocess.Popen(  # noqa: S603 (this very Python)
-                [sys.executable, *(f"-W{option}" for option in sys.warnoptions), "-c", program],
-                pass_fds=[reading, *(opened.fileno() for opened in self._sockets)],
-                env=self._environment,
-            )
-        finally:
-            os.close(reading)
-        with suppress(BrokenPipeError):  # it is gone already, and the next look at it tells why
-            os.write(self._pipe, msgspec.json.encode(orders) + b"\n")
+        self._process = WorkerProcess(self._program, orders, sockets)
+
+    def _look(self) -> int | None:
+        """Tells why the process could not start, if it says so. Returns its exit code; None while it runs, or where there is none."""
+        process = self._process
+        if process is None:
+            return None
+        code = process.poll()  # first: its last words are there then
+        for word in process.channel.receive():
+            if isinstance(word, Failed):
+                say(word.reason, fg="red")
+        return code
 
     def _end(self) -> None:
         """Ends the process, if there is one: asked first, killed when the grace is over or at a second signal."""
-        child, self._child = self._child, None
-        if self._pipe >= 0:
-            os.close(self._pipe)
-            self._pipe = -1
-        if child is None:
+        process, self._process = self._process, None
+        if process is None:
             return
-        deadline = time.monotonic() + self._grace_seconds
-        while child.poll() is None:
-            if time.monotonic() > deadline or self._signals > 1:
-                child.kill()
-                child.wait()
+        process.send(Retire())
+        process.signal(signal.SIGTERM)  # it may be loading, and not listen yet
+        left = self._grace_seconds
+        while process.wait(POLL_SECONDS) is None:
+            left -= POLL_SECONDS
+            if left < 0 or self._signals > 1:
+                process.signal(signal.SIGKILL)
+                process.wait(self._grace_seconds)
                 say("it did not end in time and was killed", fg="yellow")
-                return
-            time.sleep(POLL_SECONDS)
+                break
+        process.let_go()
 
     def _signalled(self) -> None:
         self._signals += 1
@@ -123,15 +129,6 @@ class Supervisor:
 def say(text: str, *, fg: str | None = None, bold: bool = False) -> None:
     """A line to the developer, on stderr; coloured on a terminal only."""
     click.echo(click.style(text, fg=fg, bold=bold), err=True, color=wants_colour(sys.stderr))
-
-
-def _exit(code: int) -> str:
-    if code >= 0:
-        return f"exit code {code}"
-    try:
-        return signal.Signals(-code).name
-    except ValueError:
-        return f"signal {-code}"
 
 
 @contextmanager
