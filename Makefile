@@ -36,8 +36,9 @@ drill: .venv/ready packages ## Load and fault runs with their whole numbers (CI 
 	@PAGI_DRILL=1 $(BIN)/python -m pytest tests/drills -s $(ARGS)
 
 docs: .venv/ready ## Write the generated parts of docs/ anew.
-	@$(BIN)/python -m pagi.cli.reference docs/*.md
+	@$(BIN)/python -m pagi.cli.reference docs/*.md docs/reference/*.md
 	@$(BIN)/python -m tests.claims.page docs
+	@$(BIN)/python -m tests.claims.choices docs/reference/elsewhere.md
 
 clean: ## Remove the virtual environment, caches and builds.
 	@rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis dist

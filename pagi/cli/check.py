@@ -81,7 +81,7 @@ def _told(app: AnyApp) -> str:
 def _check(app: str | None, app_dir: Path | None, env_file: Path | None) -> None:
     settings = read_settings(env_file, {})
     target = find_target(app, app_dir, settings.project)
-    loaded = load(target)
+    loaded = load(target, settings.options)
     build(loaded)
     click.echo(f"{target} is in order: {_told(loaded)}")
 

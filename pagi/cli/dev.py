@@ -8,19 +8,21 @@ from typing import Any
 import click
 import msgspec
 
+from pagi.cli.leaving import leave
 from pagi.cli.load import Target
-from pagi.cli.log_setup import set_up_logging
 from pagi.cli.parameters import FailedStart, ServerCommand, app_parameters, server_parameters
 from pagi.cli.programs import worker_program
 from pagi.cli.reloading import Reloader, say
 from pagi.cli.serving import Application
-from pagi.cli.start import allow_debugging, build, find_target, load, read_settings
+from pagi.cli.start import allow_debugging, begin_logging, build, find_target, load, read_settings
 from pagi.cli.throwaway import Throwaway, throwaway
 from pagi.cli.watching import USUAL, Watch, changes, demand_watchfiles
 from pagi.http.errors import ConfigError
 from pagi.server import ServerOptions
 from pagi.server import run as serve
+from pagi.server.options import LogOptions
 from pagi.server.process.listeners import address_of, open_listeners
+from pagi.server.process.logs import set_up_logging
 from pagi.server.process.run import choose_loop
 from pagi.server.process.tls import tls_of
 from pagi.server.process.worker_process import Program
@@ -59,12 +61,13 @@ def _dev(
         flags["graceful_seconds"] = GRACE_SECONDS
     settings = read_settings(env_file, flags)
     target = find_target(app, app_dir, settings.project)
-    set_up_logging(settings.options.serve.log_level)
-    # One process, whatever the settings of production say: it is this one that is told of changes.
-    options = msgspec.structs.replace(settings.options, processes=settings.options.processes.of_one())
+    options = _for_development(settings.options)
     own = _own_certificate(options, flags) if tls_dev else None
     if not reload:
-        click.get_current_context().exit(_serve_once(target, options, own))
+        begin_logging(options, target)
+        leave(_serve_once(target, options, own))
+    # Files and handlers of the application's own are for the process that serves.
+    set_up_logging(LogOptions(log_level=options.logs.log_level, use_colors=options.logs.use_colors))
     folders = tuple(dict.fromkeys(path.resolve() for path in reload_dir)) or _usual_folders(target)
     also = (env_file.resolve(),) if env_file is not None else ()
     watch = Watch(folders=folders, include=reload_include, exclude=reload_exclude, also=also)
@@ -77,6 +80,12 @@ def _dev(
     click.get_current_context().exit(code)
 
 
+def _for_development(options: ServerOptions) -> ServerOptions:
+    """What production has no use for: one process, which is told of changes, and lint, unless a source has declined it."""
+    serve = options.serve if options.serve.lint is not None else msgspec.structs.replace(options.serve, lint=True)
+    return msgspec.structs.replace(options, serve=serve, processes=options.processes.of_one())
+
+
 def _own_certificate(options: ServerOptions, flags: dict[str, Any]) -> Throwaway:
     if flags["ssl_certfile"] is not None or flags["ssl_keyfile"] is not None:
         raise click.UsageError("--tls-dev makes a certificate of its own: leave out --ssl-certfile and --ssl-keyfile, or --tls-dev.")
@@ -87,7 +96,7 @@ def _own_certificate(options: ServerOptions, flags: dict[str, Any]) -> Throwaway
 
 
 def _serve_once(target: Target, options: ServerOptions, own: Throwaway | None) -> int:
-    app = load(target)
+    app = load(target, options)
     allow_debugging(app)
     build(app)
     if own is not None:

@@ -35,6 +35,10 @@ class ServerFlag(msgspec.Struct, frozen=True, kw_only=True):
     help: str
     annotation: Any
     default: Any
+    own_unit: str | None = None
+    """What its struct says that a value is, where neither name nor type tells."""
+    separator: str = ","
+    """What stands between the values of a list, in a text."""
 
     @property
     def key(self) -> str:
@@ -59,12 +63,12 @@ class ServerFlag(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_switch(self) -> bool:
-        """True for on and off: `--x` and `--no-x`."""
+        """True for on and off: `--x` and `--no-x`. One that is neither of them by default decides for itself."""
         return self.kind is bool
 
     @property
     def is_list(self) -> bool:
-        """True for several values: the flag may be given again, and a text holds them with commas between."""
+        """True for several values: the flag may be given again, and a text holds them with `separator` between."""
         return get_origin(get_args(self.annotation)[0]) is tuple
 
     @property
@@ -79,7 +83,9 @@ class ServerFlag(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def unit(self) -> str:
-        """What a value counts, read from the option's name and type."""
+        """What a value counts, or is: said by its struct, else read from the option's name and type."""
+        if self.own_unit is not None:
+            return self.own_unit
         if self.is_list:
             return "LIST"
         for suffix in ("bytes", "seconds", "mode"):
@@ -103,11 +109,11 @@ class ServerFlag(msgspec.Struct, frozen=True, kw_only=True):
         ('100 MiB', '5 s', 'on')
         """
         if self.is_switch:
-            return "on" if self.default else "off"
+            return {True: "on", False: "off", None: "auto"}[self.default]
         if self.default is None or self.default == "":
             return "none"
         if self.is_list:
-            return ",".join(self.default) or "none"
+            return self.separator.join(self.default) or "none"
         if self.unit == "SECONDS":
             return f"{self.default:g} s"
         if self.unit == "BYTES":
@@ -128,7 +134,7 @@ class ServerFlag(msgspec.Struct, frozen=True, kw_only=True):
                 raise ValueError(f"{text!r} is not {self._wanted()}")
             return SWITCH_WORDS[text.strip().lower()]
         if self.is_list:
-            return self._converted([word.strip() for word in text.split(",") if word.strip()], strict=False)
+            return self._converted([word.strip() for word in text.split(self.separator) if word.strip()], strict=False)
         if self.unit == "MODE":
             return self._converted(int(text.removeprefix("0o"), 8) if MODE.fullmatch(text) else text, strict=True)
         return self._converted(text, strict=False)
@@ -157,8 +163,10 @@ class ServerFlag(msgspec.Struct, frozen=True, kw_only=True):
             return "on or off"
         if self.choices:
             return f"{'a list of some' if self.is_list else 'one'} of {', '.join(self.choices)}"
-        if self.unit in ("TEXT", "LIST"):
-            return "text" if self.unit == "TEXT" else "a list of texts"
+        if self.is_list:
+            return "a list of texts"
+        if self.unit == "TEXT" or self.own_unit is not None:
+            return "text"
         if self.unit == "MODE":
             return "a mode from 0o000 to 0o777, such as 0o660"
         bounds = [note for note in _notes(self.annotation) if isinstance(note, msgspec.Meta)]
@@ -175,7 +183,16 @@ def server_flags() -> dict[str, ServerFlag]:
     flags: dict[str, ServerFlag] = {}
     for group, name, field in option_fields():
         note = next(note for note in get_args(field.type) if isinstance(note, Flag))
-        flags[name] = ServerFlag(name=name, group=group, flag=note.name, help=note.help, annotation=field.type, default=field.default)
+        flags[name] = ServerFlag(
+            name=name,
+            group=group,
+            flag=note.name,
+            help=note.help,
+            annotation=field.type,
+            default=field.default,
+            own_unit=note.unit,
+            separator=note.separator,
+        )
     return flags
 
 

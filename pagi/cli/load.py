@@ -29,6 +29,21 @@ DOTTED_NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 AnyFunction: TypeAlias = Callable[..., Any]
 
 
+class Shape(msgspec.Struct, frozen=True):
+    """What an application is called with, and what an operator says where it is of this kind."""
+
+    name: str
+    parameters: tuple[str, ...]
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"({', '.join(self.parameters)})"
+
+
+ASGI = Shape("an ASGI application", ("scope", "receive", "send"), "leave --interface wsgi out")
+WSGI = Shape("a WSGI application", ("environ", "start_response"), "serve it with --interface wsgi")
+
+
 class AppNotFound(ConfigError):
     """What the operator named is not there, or is no application: the name is to be corrected."""
 
@@ -93,26 +108,33 @@ def _file_target(place: str, app_dir: Path, attribute: str | None) -> Target:
     return Target(module, folder, file, attribute)
 
 
-def load_app(target: Target) -> AnyApp:
+def load_app(target: Target, interface: str = "auto") -> AnyApp:
     """Imports the application. Its folder goes to the front of `sys.path`, where the application's own imports look too.
 
-    A function that takes nothing is a factory, and what it returns is the application.
+    A function that needs nothing is a factory, and what it returns is the application. With the interface `wsgi` that is what
+    takes (environ, start_response), which is never guessed.
 
     Raises:
-        AppNotFound: no such module or attribute, or what it names cannot be called with (scope, receive, send).
+        AppNotFound: no such module or attribute, or what it names cannot be called as an application.
         AppFailed: the module, or the factory, raised.
     """
+    shape = WSGI if interface == "wsgi" else ASGI
     module = _imported(target)
-    attribute, found = _named(module, target) if target.attribute else _usual(module)
+    attribute, found = _named(module, target, shape) if target.attribute else _usual(module, shape)
     address = f"{module.__name__}:{attribute}"
-    if _is_factory(found, address):
-        return _made(found, address)
+    if _is_factory(found, address, shape):
+        return _made(found, address, shape)
     return cast("AnyApp", found)
 
 
+def put_on_path(folder: Path) -> None:
+    """Makes a folder the first that imports look in."""
+    if str(folder) not in sys.path[:1]:
+        sys.path.insert(0, str(folder))
+
+
 def _imported(target: Target) -> ModuleType:
-    if str(target.folder) not in sys.path[:1]:
-        sys.path.insert(0, str(target.folder))
+    put_on_path(target.folder)
     importlib.invalidate_caches()
     try:
         module = importlib.import_module(target.module)
@@ -134,18 +156,18 @@ def _imported(target: Target) -> ModuleType:
     return module
 
 
-def _named(module: ModuleType, target: Target) -> tuple[str, Any]:
+def _named(module: ModuleType, target: Target, shape: Shape) -> tuple[str, Any]:
     found: object = module
     attribute = target.attribute or ""
     for part in attribute.split("."):
         if not hasattr(found, part):
             near = _nearby(part, (name for name in dir(found) if not name.startswith("_")))
-            raise AppNotFound(f"{module.__name__} has no attribute {attribute!r}{near or _applications(module)}")
+            raise AppNotFound(f"{module.__name__} has no attribute {attribute!r}{near or _applications(module, shape)}")
         found = getattr(found, part)
     return attribute, found
 
 
-def _usual(module: ModuleType) -> tuple[str, Any]:
+def _usual(module: ModuleType, shape: Shape) -> tuple[str, Any]:
     for name in USUAL_NAMES:
         if hasattr(module, name):
             return name, getattr(module, name)
@@ -153,12 +175,13 @@ def _usual(module: ModuleType) -> tuple[str, Any]:
     if module.__file__ is None:
         folder = Path(next(iter(module.__path__)))
         raise AppNotFound(f"{module.__name__} is a folder and {missing}; name the file in it{_that_hold_apps(folder, folder.parent)}")
-    raise AppNotFound(f"{module.__name__} {missing}{_applications(module)}")
+    raise AppNotFound(f"{module.__name__} {missing}{_applications(module, shape)}")
 
 
-def _applications(module: ModuleType) -> str:
+def _applications(module: ModuleType, shape: Shape) -> str:
     """The remedy where an attribute is missing: what in the module could be meant."""
-    names = sorted(name for name, value in vars(module).items() if not name.startswith("_") and _is_app(value) and _is_own(value, module))
+    public = ((name, value) for name, value in vars(module).items() if not name.startswith("_"))
+    names = sorted(name for name, value in public if _is_app(value, shape) and _is_own(value, module))
     return f"; name one: {', '.join(f'{module.__name__}:{name}' for name in names[:MOST_NAMED])}" if names else ""
 
 
@@ -167,34 +190,34 @@ def _is_own(value: object, module: ModuleType) -> bool:
     return not inspect.isroutine(value) or getattr(value, "__module__", None) == module.__name__
 
 
-def _is_app(value: object) -> bool:
-    return callable(value) and not inspect.isclass(value) and _accepts(value, 3)
+def _is_app(value: object, shape: Shape) -> bool:
+    return callable(value) and not inspect.isclass(value) and _accepts(value, len(shape.parameters))
 
 
-def _is_factory(found: Any, address: str) -> bool:
-    """True for what takes nothing, False for what takes (scope, receive, send).
+def _is_factory(found: Any, address: str, shape: Shape) -> bool:
+    """True for what needs nothing, False for what takes what an application is called with.
 
     Raises:
         AppNotFound: it is neither.
     """
-    if inspect.isclass(found):
+    if inspect.isclass(found) and not (shape is WSGI and _accepts(found, 2)):  # PEP 3333: an instance may be the answer
         raise AppNotFound(f"{address} is a class, not an application; make an instance of it and name that")
     if not callable(found):
         raise AppNotFound(f"{address} is {_article(type(found).__name__)}, and cannot be called as an application")
-    if _accepts(found, 3):
-        return False
-    if _accepts(found, 0):
+    if _needs_nothing(found):
         return True
-    raise AppNotFound(
-        f"{address}{inspect.signature(found)} is no application: one takes (scope, receive, send); a factory of one takes nothing"
-    )
+    if _accepts(found, len(shape.parameters)):
+        return False
+    if (other := _other(found, shape)) is not None:
+        raise AppNotFound(f"{address} takes {other}: it is {other.name}; {other.remedy}")
+    raise AppNotFound(f"{address}{inspect.signature(found)} is no application: one takes {shape}; a factory of one takes nothing")
 
 
 def _accepts(function: AnyFunction, count: int) -> bool:
     try:
         signature = inspect.signature(function)
     except ValueError:
-        return count == 3  # compiled code without a signature: taken for an application, the first call will tell
+        return count > 0  # compiled code without a signature: taken for an application, the first call will tell
     try:
         signature.bind(*[None] * count)
     except TypeError:
@@ -202,7 +225,20 @@ def _accepts(function: AnyFunction, count: int) -> bool:
     return True
 
 
-def _made(factory: AnyFunction, address: str) -> AnyApp:
+def _needs_nothing(function: AnyFunction) -> bool:
+    """True for a factory, which may have parameters with defaults. What takes anything at all is a wrapper round an application."""
+    if not _accepts(function, 0):
+        return False
+    return all(parameter.kind is not parameter.VAR_POSITIONAL for parameter in inspect.signature(function).parameters.values())
+
+
+def _other(value: AnyFunction, shape: Shape) -> Shape | None:
+    """The kind of application that it is instead, if it is one."""
+    other = ASGI if shape is WSGI else WSGI
+    return other if _is_app(value, other) else None
+
+
+def _made(factory: AnyFunction, address: str, shape: Shape) -> AnyApp:
     try:
         app = factory()
     except Exception as error:
@@ -210,8 +246,10 @@ def _made(factory: AnyFunction, address: str) -> AnyApp:
     if inspect.iscoroutine(app):
         app.close()
         raise AppNotFound(f"the factory {address} is async; applications are made before any loop runs: make it a plain function")
-    if not _is_app(app):
-        raise AppNotFound(f"the factory {address} returned {_article(type(app).__name__)}, which is no application")
+    if not _is_app(app, shape):
+        other = _other(app, shape)
+        remedy = f"which is {other.name}; {other.remedy}" if other is not None else "which is no application"
+        raise AppNotFound(f"the factory {address} returned {_article(type(app).__name__)}, {remedy}")
     return cast("AnyApp", app)
 
 

@@ -40,7 +40,7 @@ class ServerOption(click.Option):
 
     def _read(self, ctx: click.Context, parameter: click.Parameter, text: str | tuple[str, ...] | None) -> Any:
         if isinstance(text, tuple):
-            text = ",".join(text) if text else None
+            text = self.flag.separator.join(text) if text else None
         try:
             return None if text is None else self.flag.read(text)
         except ValueError as error:
@@ -83,5 +83,6 @@ def app_parameters() -> list[click.Parameter]:
 
 
 def server_parameters() -> list[click.Parameter]:
-    """A flag for each option of the server."""
-    return [ServerOption(flag, title) for title, flags in sections() for flag in flags]
+    """A flag for each option of the server, and a short word for one of them."""
+    quiet = click.Option(["-q", "--quiet"], is_flag=True, help="Errors alone: the same as --log-level error.")
+    return [quiet, *(ServerOption(flag, title) for title, flags in sections() for flag in flags)]

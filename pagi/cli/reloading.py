@@ -12,12 +12,12 @@ from types import FrameType
 import click
 import msgspec
 
-from pagi.cli.log_setup import wants_colour
 from pagi.cli.serving import Application
 from pagi.cli.watching import told
 from pagi.server import ServerOptions
 from pagi.server.process.channel import Failed, Orders, Retire
 from pagi.server.process.exit_codes import EXIT_CLEAN, EXIT_USAGE
+from pagi.server.process.log_lines import wants_colour
 from pagi.server.process.worker_process import Program, WorkerProcess, ending
 
 POLL_SECONDS = 0.02

@@ -7,10 +7,10 @@ from pathlib import Path
 import click
 
 from pagi.application import App
-from pagi.cli.log_setup import wants_colour
 from pagi.cli.parameters import app_parameters
 from pagi.cli.routes_table import Row, render_json, render_table
 from pagi.cli.start import build, find_target, load, read_settings
+from pagi.server.process.log_lines import wants_colour
 
 ABOUT = """List the routes of APP, with the middleware around each and the dependencies made for it.
 
@@ -37,7 +37,7 @@ def rows_of(app: App) -> list[Row]:
 
 def _routes(app: str | None, app_dir: Path | None, env_file: Path | None, as_json: bool) -> None:
     settings = read_settings(env_file, {})
-    loaded = load(find_target(app, app_dir, settings.project))
+    loaded = load(find_target(app, app_dir, settings.project), settings.options)
     if not isinstance(loaded, App):
         raise click.UsageError(f"{loaded!r} is no App of pagi's, and only it knows its routes")
     build(loaded)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import click
 import msgspec
 
-from pagi.cli.log_setup import escaped
+from pagi.server.process.log_lines import escaped
 
 KIND_COLOURS = {"http": "green", "sse": "magenta", "websocket": "cyan", "mount": "yellow"}
 HEAD = ("KIND", "METHODS", "PATH", "NAME", "HANDLER")

@@ -5,12 +5,11 @@ import os
 from pathlib import Path
 from typing import Any
 
-import click
-
+from pagi.cli.banner import banner
 from pagi.cli.launching import become_supervisor
-from pagi.cli.log_setup import set_up_logging
+from pagi.cli.leaving import leave
 from pagi.cli.parameters import FailedStart, ServerCommand, app_parameters, server_parameters
-from pagi.cli.start import build, find_target, load, read_settings
+from pagi.cli.start import begin_logging, build, find_target, load, read_settings
 from pagi.gateway.types import AnyApp
 from pagi.http.errors import ConfigError
 from pagi.server import ServerOptions
@@ -35,19 +34,21 @@ log = logging.getLogger("pagi.cli")
 def _run(app: str | None, app_dir: Path | None, env_file: Path | None, **flags: Any) -> None:
     environment = dict(os.environ)  # without the file: workers read it themselves, each time anew
     settings = read_settings(env_file, flags)
-    set_up_logging(settings.options.serve.log_level)
+    target = find_target(app, app_dir, settings.project)
+    begin_logging(settings.options, target)
     if settings.project is not None:
         log.info("settings of %s", settings.project.path)
-    target = find_target(app, app_dir, settings.project)
     if settings.options.processes.is_supervised:
+        log.info("%s", banner(target, settings.options))
         try:
             become_supervisor(target, settings.options, env_file, environment)
         except ConfigError as error:
             raise FailedStart(str(error)) from error
     obey_umask(settings.options.processes)
-    loaded = load(target)
+    loaded = load(target, settings.options)
     build(loaded)
-    click.get_current_context().exit(_serve(loaded, settings.options))
+    log.info("%s", banner(target, settings.options))
+    leave(_serve(loaded, settings.options))
 
 
 def _serve(app: AnyApp, options: ServerOptions) -> int:

@@ -10,8 +10,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from pagi.cli.load import AppFailed, AppNotFound, in_application, load_app, own_part, parse_target
-from pagi.cli.log_setup import set_up_logging, wants_colour
+from pagi.cli.load import AppFailed, AppNotFound, in_application, load_app, own_part, parse_target, put_on_path
 from pagi.cli.settings import load_env_file
 from pagi.cli.sorry import sorry
 from pagi.cli.start import allow_debugging
@@ -22,6 +21,8 @@ from pagi.server.process.certificates import Pair
 from pagi.server.process.channel import Channel, Failed, Order, Orders
 from pagi.server.process.daemon import let_streams_go
 from pagi.server.process.exit_codes import EXIT_INTERRUPTED, EXIT_START, EXIT_USAGE
+from pagi.server.process.log_lines import wants_colour
+from pagi.server.process.logs import keep_logging, set_up_logging
 from pagi.server.process.worker import end_with, leave_the_terminal_alone, work
 from pagi.server.server import Server
 
@@ -74,9 +75,17 @@ def _follow(channel: Channel[Order]) -> int:
     sockets = [socket.socket(fileno=descriptor) for descriptor in orders.sockets]
     for opened in sockets:
         opened.set_inheritable(False)
-    set_up_logging(orders.options.serve.log_level)
+    put_on_path(Path(application.folder))
     try:
-        app = sorry(application.problem) if application.problem is not None else _loaded(application)
+        set_up_logging(orders.options.logs)
+    except ConfigError as error:
+        if application.development:
+            _complain("", str(error))
+        else:
+            channel.send(Failed(str(error), code=EXIT_USAGE))
+        return EXIT_USAGE
+    try:
+        app = sorry(application.problem) if application.problem is not None else _loaded(application, orders.options.serve.interface)
     except (AppNotFound, AppFailed) as error:
         details = error.details if isinstance(error, AppFailed) else ""
         code = EXIT_START if isinstance(error, AppFailed) else EXIT_USAGE
@@ -110,7 +119,7 @@ def _first(channel: Channel[Order]) -> Orders:
     return heard[0]
 
 
-def _loaded(application: Application) -> AnyApp:
+def _loaded(application: Application, interface: str) -> AnyApp:
     """The application, ready to be served.
 
     Raises:
@@ -120,7 +129,7 @@ def _loaded(application: Application) -> AnyApp:
     try:
         if application.env_file is not None:
             load_env_file(Path(application.env_file))
-        app = load_app(parse_target(application.app, Path(application.folder)))
+        app = load_app(parse_target(application.app, Path(application.folder)), interface)
         if application.development:
             allow_debugging(app)
         build = getattr(app, "build", None)
@@ -132,6 +141,8 @@ def _loaded(application: Application) -> AnyApp:
         raise AppFailed(str(error)) from error
     except Exception as error:
         raise AppFailed(f"the application could not be built: {type(error).__name__}: {error}", in_application(error)) from error
+    finally:
+        keep_logging()
     return app
 
 

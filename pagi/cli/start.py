@@ -9,13 +9,14 @@ import click
 import msgspec
 
 from pagi.application import App
-from pagi.cli.load import AppFailed, AppNotFound, Target, in_application, load_app, parse_target
+from pagi.cli.load import AppFailed, AppNotFound, Target, in_application, load_app, parse_target, put_on_path
 from pagi.cli.parameters import FailedStart
 from pagi.cli.settings import Project, environment_options, find_project, load_env_file, merged
 from pagi.gateway.marker import is_pagi
 from pagi.gateway.types import AnyApp
 from pagi.http.errors import ConfigError
 from pagi.server import ServerOptions, server_options
+from pagi.server.process.logs import keep_logging, set_up_logging
 
 NOT_NAMED = """which application? There are three ways to name it:
   pagi {command} main:app     a module and an attribute of it
@@ -34,11 +35,16 @@ class Settings(msgspec.Struct, frozen=True):
 
 
 def read_settings(env_file: Path | None, flags: Mapping[str, Any]) -> Settings:
-    """The settings of all sources. The variables of `env_file` are in the environment afterwards.
+    """The settings of all sources. The variables of `env_file` are in the environment afterwards. `quiet` is a flag beside the options'.
 
     Raises:
         UsageError: a source says what cannot be.
     """
+    given = {name: value for name, value in flags.items() if value is not None}
+    if given.pop("quiet", False):
+        if "log_level" in given:
+            raise click.UsageError("--quiet and --log-level both say which lines are wanted; give one of them")
+        given["log_level"] = "error"
     try:
         if env_file is not None:
             load_env_file(env_file)
@@ -47,7 +53,7 @@ def read_settings(env_file: Path | None, flags: Mapping[str, Any]) -> Settings:
             **merged(
                 project.options if project else {},
                 environment_options(os.environ),
-                {name: value for name, value in flags.items() if value is not None},
+                given,
             )
         )
     except ConfigError as error:
@@ -75,7 +81,20 @@ def find_target(app: str | None, app_dir: Path | None, project: Project | None) 
         raise click.UsageError(str(error)) from error
 
 
-def load(target: Target) -> AnyApp:
+def begin_logging(options: ServerOptions, target: Target) -> None:
+    """Sets up the server's log, with handlers of the application's own where its configuration names them.
+
+    Raises:
+        UsageError: what the options say of logging cannot be.
+    """
+    put_on_path(target.folder)
+    try:
+        set_up_logging(options.logs)
+    except ConfigError as error:
+        raise click.UsageError(str(error)) from error
+
+
+def load(target: Target, options: ServerOptions) -> AnyApp:
     """The application itself.
 
     Raises:
@@ -83,13 +102,15 @@ def load(target: Target) -> AnyApp:
         FailedStart: it failed while it was loaded; its own part of the traceback is on stderr.
     """
     try:
-        return load_app(target)
+        return load_app(target, options.serve.interface)
     except AppNotFound as error:
         raise click.UsageError(str(error)) from error
     except AppFailed as error:
         if error.details:
             click.echo(error.details, err=True)
         raise FailedStart(str(error)) from error
+    finally:
+        keep_logging()
 
 
 def build(app: AnyApp) -> None:

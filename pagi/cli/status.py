@@ -10,11 +10,11 @@ from typing import Any
 import click
 import msgspec
 
-from pagi.cli.log_setup import wants_colour
 from pagi.cli.settings import environment_options, find_project
 from pagi.cli.status_table import render_status
 from pagi.http.errors import ConfigError
 from pagi.server.figures import ProcessReport
+from pagi.server.process.log_lines import wants_colour
 
 ABOUT = """Show what a running server is doing: its processes, its open requests, streams and WebSockets, and what ended early.
 

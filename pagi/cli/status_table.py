@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import click
 
-from pagi.cli.log_setup import escaped
 from pagi.server.figures import EarlyEnd, OpenExchange, ProcessReport
+from pagi.server.process.log_lines import escaped
 
 KIND_COLOURS = {"http": "green", "sse": "magenta", "websocket": "cyan"}
 GAP = "  "

@@ -320,11 +320,10 @@ class Connection(LineHolder):
         head = request.head
         service = self.service
         exchange: Exchange
+        if (refusal := service.refusal(request)) is not None:
+            self._refuse(*refusal)
+            return
         if head.tunnel is None:
-            limit = service.options.body.max_body_bytes
-            if limit and (size := max(head.content_length or 0, len(request.body))) > limit:
-                self._refuse(413, f"the request body is {size} bytes, the limit is {limit}")
-                return
             exchange = HTTPExchange(self, request)
         else:
             handshake = read_handshake(head)

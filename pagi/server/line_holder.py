@@ -54,7 +54,7 @@ class LineHolder:
         """A request is answered by the server itself, and never becomes an exchange."""
         log.info("%s: %d %s", self.client(), status, detail)
         if self.service.access_log is not None:
-            self.service.access_log.refused(self.client(), status, detail)
+            self.service.access_log.refused(self.peer.client, status, detail)
         if self.service.figures is not None:
             self.service.figures.refused += 1
 

@@ -223,11 +223,10 @@ class MultiplexedConnection(LineHolder):
         service = self.service
         stream = Stream(self, request.stream_id)
         exchange: Exchange
+        if (refusal := service.refusal(request)) is not None:
+            self._refuse(request.stream_id, *refusal)
+            return
         if head.tunnel is None:
-            limit = service.options.body.max_body_bytes
-            if limit and (size := max(head.content_length or 0, len(request.body))) > limit:
-                self._refuse(request.stream_id, 413, f"the request body is {size} bytes, the limit is {limit}")
-                return
             exchange = HTTPExchange(stream, request)
         else:
             handshake = read_handshake(head)

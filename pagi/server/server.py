@@ -8,6 +8,7 @@ from typing import Any
 import anyio
 from anyio.abc import TaskGroup, TaskStatus
 
+from pagi.gateway.marker import is_pagi
 from pagi.gateway.types import AnyApp
 from pagi.server.options import ServerOptions, server_options
 from pagi.server.process.certificates import Pair
@@ -98,7 +99,7 @@ class Server:
             protocols = ["h2", "http/1.1"] if self.options.http2.http2 else ["http/1.1"]
             self._tls = tls_of(self.options.tls, self.pair, protocols=protocols)
         build = getattr(self.app, "build", None)
-        if callable(build):
+        if is_pagi(self.app) and callable(build):
             build()
 
     async def serve(
@@ -144,7 +145,7 @@ class Server:
         lifespan: Lifespan | None = None
         if options.serve.lifespan != "off":
             lifespan = Lifespan(
-                self.app,
+                service.app,
                 mode=options.serve.lifespan,
                 startup_seconds=options.timeouts.startup_seconds,
                 state=service.state,

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from pagi.gateway.connection import Waiter
 from pagi.gateway.forwarding import Forwarding
 from pagi.gateway.marker import is_pagi
-from pagi.gateway.types import AnyApp
+from pagi.gateway.types import AnyApp, HeaderList
 from pagi.http.dates import http_date
 from pagi.http.networks import Networks
 from pagi.server.access_log import AccessLog
@@ -18,10 +18,12 @@ from pagi.server.credentials import Keeper
 from pagi.server.deadlines import Sweeper, sweep_period
 from pagi.server.exchanges.scope import Peer, common_scope
 from pagi.server.figures import Figures, OpenExchange
+from pagi.server.interface import presented
 from pagi.server.options import ServerOptions
 from pagi.server.process.shares import Share
 from pagi.server.readiness import answering_readiness
 from pagi.server.runtime import Runtime, call_all
+from pagi.server.wire.events import Request
 from pagi.server.wire.head_writer import StaticLines
 from pagi.server.wire.http2_inflow import UnreadBudget
 
@@ -52,8 +54,8 @@ class Service:
     """One application served on one loop. Knows every open connection; outlives them all."""
 
     def __init__(self, app: AnyApp, options: ServerOptions, runtime: Runtime) -> None:
-        self.app = answering_readiness(app, options.serve.readiness_path, lambda: not self.is_leaving)
         self.options = options
+        self.app = self.present(app)
         self.runtime = runtime
         self.state: dict[str, Any] = {}
         """What the lifespan left; each scope gets a shallow copy."""
@@ -61,12 +63,23 @@ class Service:
         self.speaks_sse = interface == "pagi" or (interface == "auto" and is_pagi(app))
         """The application may be given `sse` scopes."""
         self.new_waiter = runtime.waiter
-        self.access_log = AccessLog(options.serve.access_log_format) if options.serve.access_log else None
+        logs = options.logs
+        self.access_log = AccessLog(logs.access_log_format) if logs.access_log else None
+        self.keeps_headers = self.access_log is not None and self.access_log.keeps_headers
+        """The access log shows fields of answers: exchanges keep them until their line is written."""
         self.figures = Figures() if options.watch.control_socket or options.watch.metrics_bind else None
         self.keeps_time = self.access_log is not None or self.figures is not None
         """Exchanges note when they begin and end."""
         self.began = runtime.now()
         self.static_lines = StaticLines(b"")
+        fields = options.answers.fields()
+        names = {name for name, _ in fields}
+        self._dates_answers = options.answers.date_header and b"date" not in names
+        if options.answers.server_header and b"server" not in names:
+            fields.insert(0, (b"server", b"pagi"))
+        self._steady_lines = b"".join(b"\r\n" + name + b": " + value for name, value in fields)
+        self.exchanges = 0
+        """How many have not ended: what an application does after its answer left is no exchange any more."""
         self.begun = 0
         """Requests so far."""
         self._most_begun = most_requests(options)
@@ -103,6 +116,11 @@ class Service:
         self._sweeper = Sweeper(runtime, sweep_period(options), self._refresh_date, self._sweep)
         self._second = 0
 
+    def present(self, app: AnyApp) -> AnyApp:
+        """An application with what the options put around it: as it is called."""
+        serve = self.options.serve
+        return answering_readiness(presented(app, serve), serve.readiness_path, lambda: not self.is_leaving)
+
     def start(self) -> None:
         """Starts the clockwork: deadlines, and the Date that answers carry."""
         lists = (self.forwarding.networks if self.forwarding is not None else None, self.announcers)
@@ -126,6 +144,16 @@ class Service:
             self._full_told_at = now
             log.warning("%d connections are open, as many as may be: others get 503; raise max_connections if more would fit", limit)
         return True
+
+    def refusal(self, request: Request) -> tuple[int, str, HeaderList] | None:
+        """Why a request does not even become an exchange: status, words and fields of the answer to it; None where it does."""
+        body, serve = self.options.body, self.options.serve
+        size = max(request.head.content_length or 0, len(request.body))
+        if size > body.max_body_bytes > 0:
+            return 413, f"the request body is {size} bytes, the limit is {body.max_body_bytes}", []
+        if self.exchanges >= serve.max_exchanges > 0:
+            return 503, f"{self.exchanges} exchanges run already, and no more may", [(b"retry-after", b"5")]
+        return None
 
     def gives_way(self) -> bool:
         """The next connection is rather another worker's. Else it counts as ours."""
@@ -188,4 +216,5 @@ class Service:
         second = int(time.time())
         if second != self._second:
             self._second = second
-            self.static_lines.lines = b"\r\ndate: " + http_date(second).encode() + b"\r\nserver: pagi"
+            date = b"\r\ndate: " + http_date(second).encode() if self._dates_answers else b""
+            self.static_lines.lines = date + self._steady_lines

@@ -46,7 +46,6 @@ class Run:
         self.failures = failures
         self.tended: set[Callable[[], None]] = set()
         """What open sessions do while the clock is advanced."""
-        self._app = app
         self._options = options
         self._service = ServiceUnderTest(app, options, self.runtime, failures)
         if self._clock is not None:
@@ -62,7 +61,7 @@ class Run:
 
     def serve(self, app: AnyApp) -> None:
         """From now on exchanges are this application's; what began goes on as it is."""
-        self._service.tested = app
+        self._service.tested = self._service.present(app)
 
     async def start(self) -> None:
         """Starts the application.
@@ -160,7 +159,8 @@ class Run:
         serve = self._options.serve
         if serve.lifespan == "off":
             return
-        lifespan = Lifespan(self._app, mode=serve.lifespan, startup_seconds=self._options.timeouts.startup_seconds, state=self.state)
+        startup_seconds = self._options.timeouts.startup_seconds
+        lifespan = Lifespan(self._service.tested, mode=serve.lifespan, startup_seconds=startup_seconds, state=self.state)
         start = _Start()
 
         async def run() -> None:

@@ -40,7 +40,7 @@ class ServiceUnderTest(Service):
     def __init__(self, app: AnyApp, options: ServerOptions, runtime: HostedRuntime, failures: Failures) -> None:
         super().__init__(app, options, runtime)
         self.failures = failures.keep
-        self.tested = app
+        self.tested: AnyApp = self.app
         # Whether the application is marked was read from itself, just now; from here on it is called through us.
         self.app = self._call
         self._forgotten = Bell(runtime)

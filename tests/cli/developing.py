@@ -15,7 +15,7 @@ import httpx2
 import psutil
 
 PATIENCE_SECONDS = 20.0
-ADDRESS = re.compile(r"  https?://127\.0\.0\.1:(\d+)")
+ADDRESS = re.compile(r"https?://127\.0\.0\.1:(\d+)")
 
 
 def until(holds: Callable[[], object], what: str, seconds: float = PATIENCE_SECONDS) -> None:

@@ -6,9 +6,11 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner
 
 from pagi.cli import main
+from pagi.gateway import PAGI_VERSION
 
 ROOT = Path(__file__).parents[2]
 
@@ -18,6 +20,17 @@ def test_the_version_names_pagi_and_its_python() -> None:
     assert result.exit_code == 0
     assert result.output.startswith(f"pagi {version('pagi-web')} (")
     assert f" {platform.python_version()}, " in result.output
+
+
+def test_the_version_names_the_agreement_and_what_the_server_stands_on() -> None:
+    lines = CliRunner().invoke(main, ["--version"]).output.splitlines()
+    assert lines[1] == f"agreement {PAGI_VERSION}, ASGI 3.0"
+    assert f"h11 {version('h11')}" in lines[2].split(", ")
+
+
+def test_what_is_not_installed_is_not_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pagi.cli.command.WORTH_NAMING", ("h11", "no-such-package"))
+    assert CliRunner().invoke(main, ["--version"]).output.splitlines()[2] == f"h11 {version('h11')}"
 
 
 def test_the_help_lists_the_subcommands() -> None:

@@ -117,6 +117,28 @@ def test_no_client_is_refused_while_the_code_is_loaded(folder: Path) -> None:
         assert dev.get().text == "two"
 
 
+# ---- lint
+
+
+@pytest.mark.parametrize("args", [[], ["--no-reload"]], ids=["reloading", "once"])
+def test_application_and_server_are_held_to_the_agreement(args: list[str], folder: Path) -> None:
+    (folder / "main.py").write_text("async def app(scope, receive, send):\n    assert scope['type'] != 'lifespan'\n")
+    with developing(folder, "main:app", *args) as dev:
+        assert dev.get().status_code == 500
+        dev.until_printed("LintError: the application returned, and nothing was sent yet; http.response.start is missing")
+
+
+@pytest.mark.parametrize("source", ["flag", "file"])
+def test_lint_may_be_declined(source: str, folder: Path) -> None:
+    (folder / "main.py").write_text("async def app(scope, receive, send):\n    assert scope['type'] != 'lifespan'\n")
+    if source == "file":
+        (folder / "pyproject.toml").write_text("[tool.pagi.server]\nlint = false\n")
+    with developing(folder, "main:app", *(["--no-lint"] if source == "flag" else [])) as dev:
+        assert dev.get().status_code == 500
+        dev.until_printed("the application returned without answering")
+        assert "LintError" not in dev.output
+
+
 # ---- code that fails
 
 
@@ -282,8 +304,7 @@ def test_without_reload_there_is_one_process_that_may_show_its_errors(folder: Pa
     with developing(folder, "main:app", "--no-reload", listens=False) as dev:
         dev.until_printed("listening on")
         assert psutil.Process(dev.process.pid).children() == []
-        port = int(dev.output.rpartition(":")[2])
-        with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_SECONDS) as client:
+        with socket.create_connection(("127.0.0.1", dev.port), timeout=PATIENCE_SECONDS) as client:
             client.sendall(b"GET /debug HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
             data = b""
             while more := client.recv(65536):

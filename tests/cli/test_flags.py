@@ -47,7 +47,7 @@ def test_the_default_is_a_value_that_the_option_may_have(flag: ServerFlag) -> No
 @pytest.mark.parametrize("flag", FLAGS.values(), ids=lambda flag: flag.name)
 def test_the_default_survives_being_written_as_text(flag: ServerFlag) -> None:
     if flag.default is not None:
-        assert flag.read(",".join(flag.default) if flag.is_list else str(flag.default)) == flag.default
+        assert flag.read(flag.separator.join(flag.default) if flag.is_list else str(flag.default)) == flag.default
 
 
 @pytest.mark.parametrize(
@@ -62,6 +62,8 @@ def test_the_default_survives_being_written_as_text(flag: ServerFlag) -> None:
         ("fd", "NUMBER"),
         ("uds_mode", "MODE"),
         ("bind", "LIST"),
+        ("access_log_file", "FILE"),
+        ("extra_headers", "FIELD"),
     ],
 )
 def test_the_unit_is_read_from_name_and_type(name: str, unit: str) -> None:
@@ -79,6 +81,7 @@ def test_the_unit_is_read_from_name_and_type(name: str, unit: str) -> None:
         ("loop", "auto"),
         ("bind", "none"),
         ("forwarded_fields", "for,proto"),
+        ("lint", "auto"),
     ],
 )
 def test_the_default_is_shown_in_words(name: str, shown: str) -> None:

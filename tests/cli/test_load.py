@@ -110,6 +110,58 @@ def test_a_factory_that_returns_no_application_is_refused(folder: Path) -> None:
     assert refusal("main:make", folder) == "the factory main:make returned an int, which is no application"
 
 
+@pytest.mark.parametrize("parameters", ["config=None", "config=None, debug=False", "config=None, debug=False, testing=False", "**options"])
+def test_a_factory_may_have_parameters_that_it_does_not_need(parameters: str, folder: Path) -> None:
+    (folder / "main.py").write_text(APP + f"def make({parameters}):\n    return app\n")
+    assert load("main:make", folder) is sys.modules["main"].app
+
+
+def test_a_wrapper_that_takes_anything_is_an_application_and_no_factory(folder: Path) -> None:
+    (folder / "main.py").write_text(APP + "def wrapped(*args, **kwargs):\n    return app(*args, **kwargs)\n")
+    assert load("main:wrapped", folder) is sys.modules["main"].wrapped
+
+
+# ---- WSGI
+
+WSGI_APP = "def app(environ, start_response):\n    return []\n"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        WSGI_APP,
+        "class App:\n    def __call__(self, environ, start_response): ...\napp = App()\n",
+        "class app:\n    def __init__(self, environ, start_response): ...\n    def __iter__(self): ...\n",
+    ],
+    ids=["function", "instance", "class"],
+)
+def test_a_wsgi_application_is_found_where_one_is_asked_for(source: str, folder: Path) -> None:
+    (folder / "main.py").write_text(source)
+    assert load_app(parse_target("main", folder), "wsgi") is sys.modules["main"].app
+
+
+def test_a_factory_may_return_a_wsgi_application(folder: Path) -> None:
+    (folder / "main.py").write_text(WSGI_APP + "def create_app(config=None):\n    return app\n")
+    assert load_app(parse_target("main:create_app", folder), "wsgi") is sys.modules["main"].app
+
+
+@pytest.mark.parametrize("interface", ["auto", "pagi", "asgi"])
+def test_a_wsgi_application_is_never_guessed_but_told_how_to_be_served(interface: str, folder: Path) -> None:
+    (folder / "main.py").write_text(WSGI_APP + "def make():\n    return app\n")
+    for name, said in (
+        ("main:app", "main:app takes (environ, start_response): it is a WSGI application; serve it with --interface wsgi"),
+        ("main:make", "the factory main:make returned a function, which is a WSGI application; serve it with --interface wsgi"),
+    ):
+        with pytest.raises(AppNotFound) as caught:
+            load_app(parse_target(name, folder), interface)
+        assert str(caught.value) == said
+
+
+def test_an_asgi_application_is_no_wsgi_application(folder: Path, raw_app: Path) -> None:
+    with pytest.raises(AppNotFound, match=r"takes \(scope, receive, send\): it is an ASGI application; leave --interface wsgi out"):
+        load_app(parse_target("main:app", folder), "wsgi")
+
+
 # ---- what is not there
 
 

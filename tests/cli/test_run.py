@@ -1,7 +1,9 @@
 """`pagi run`: which source wins, what reaches the server, and the exit code of every failure. The server is a fake."""
 
+import logging
 import sys
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +68,8 @@ SAMPLES: dict[str, tuple[list[str], Any]] = {
     "high_water_bytes": (["--write-high-water", "131072"], 131072),
     "max_body_bytes": (["--limit-body-bytes", "1024"], 1024),
     "root_path": (["--root-path", ""], ""),
+    "extra_headers": (["--header", "X-A: 1", "--header", "X-B: 2, 3"], ("X-A: 1", "X-B: 2, 3")),
+    "lint": (["--no-lint"], False),
 }
 
 
@@ -273,7 +277,67 @@ def test_a_server_that_is_refused_its_settings_is_exit_3(raw_app: Path, server: 
     server.error = ConfigError("uvloop is not installed: pip install 'pagi-web[speed]'")
     result = run("main:app")
     assert result.exit_code == 3
-    assert result.stderr == "Error: uvloop is not installed: pip install 'pagi-web[speed]'\n"
+    assert result.stderr.splitlines()[-1] == "Error: uvloop is not installed: pip install 'pagi-web[speed]'"
+
+
+# ---- logs
+
+
+def test_what_is_served_is_told(raw_app: Path, server: FakeServer) -> None:
+    assert f"INFO     pagi {version('pagi-web')} serves main:app: HTTP/1.1 and HTTP/2, on " in run("main:app").stderr.splitlines()[-1]
+
+
+def test_quiet_is_errors_alone(raw_app: Path, server: FakeServer) -> None:
+    for flag in ("-q", "--quiet"):
+        result = run("main:app", flag)
+        assert result.stderr == ""
+        assert server.options.logs.log_level == "error"
+
+
+def test_quiet_outranks_what_files_and_variables_say(raw_app: Path, server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PAGI_LOG_LEVEL", "debug")
+    run("main:app", "-q")
+    assert server.options.logs.log_level == "error"
+
+
+@pytest.mark.parametrize("args", [["-q", "--log-level", "info"], ["--log-level", "info", "-q"]])
+def test_quiet_and_a_level_are_one_word_too_many(args: list[str], raw_app: Path, server: FakeServer) -> None:
+    result = run("main:app", *args)
+    assert result.exit_code == 2
+    assert "give one of them" in result.stderr
+
+
+def test_a_log_setting_that_cannot_be_is_wrong_usage(folder: Path, raw_app: Path, server: FakeServer) -> None:
+    for args, message in (
+        (["--access-log-format", "jsno"], "there is no access log format 'jsno'; did you mean 'json'?"),
+        (["--access-log-file", "nowhere/a.log"], "nowhere/a.log cannot be written: No such file or directory"),
+        (["--log-config", "none.json"], "log config none.json: cannot be read"),
+    ):
+        result = run("main:app", *args)
+        assert result.exit_code == 2
+        assert message in result.stderr
+    assert server.app is None
+
+
+def test_a_log_handler_may_be_the_applications_own(folder: Path, server: FakeServer) -> None:
+    (folder / "shop").mkdir()
+    (folder / "shop" / "main.py").write_text("from handlers import lines\nasync def app(scope, receive, send): ...\n")
+    (folder / "shop" / "handlers.py").write_text(
+        "import logging\nlines = []\nclass Own(logging.Handler):\n    def emit(self, record): lines.append(record.getMessage())\n"
+    )
+    (folder / "log.toml").write_text('[handlers.own]\nclass = "handlers.Own"\n[loggers.pagi]\nlevel = "INFO"\nhandlers = ["own"]\n')
+    (folder / "pyproject.toml").write_text("[tool.pagi]\n")
+    assert run("main:app", "--app-dir", "shop", "--log-config", "log.toml").exit_code == 0
+    assert any("settings of" in line for line in sys.modules["main"].lines)
+
+
+def test_an_application_that_configures_logging_leaves_the_server_its_voice(folder: Path, server: FakeServer) -> None:
+    (folder / "main.py").write_text(
+        "import logging.config\nlogging.config.dictConfig({'version': 1})\nasync def app(scope, receive, send): ...\n"
+    )
+    assert run("main:app").exit_code == 0
+    assert not logging.getLogger("pagi").disabled
+    assert not logging.getLogger("pagi.access").disabled
 
 
 # ---- help

@@ -97,6 +97,23 @@ def test_our_own_variable_outranks_the_platforms() -> None:
     assert environment_options({"PORT": "1", "PAGI_PORT": "2"}) == {"port": 2}
 
 
+def test_each_line_of_a_variable_is_one_of_a_list() -> None:
+    assert environment_options({"PAGI_HEADER": "X-A: 1\n  X-B: 2, 3\n\n"}) == {"extra_headers": ("X-A: 1", "X-B: 2, 3")}
+
+
+def test_a_list_of_a_file_is_a_list(folder: Path) -> None:
+    assert project_options(folder, '[tool.pagi.server]\nheader = ["X-A: 1", "X-B: 2"]\n') == {"extra_headers": ("X-A: 1", "X-B: 2")}
+
+
+def test_a_list_of_one_may_be_a_text(folder: Path) -> None:
+    assert project_options(folder, '[tool.pagi.server]\nheader = "X-A: 1, 2"\n') == {"extra_headers": ("X-A: 1, 2",)}
+
+
+@pytest.mark.parametrize(("text", "value"), [("on", True), ("off", False)])
+def test_a_switch_that_decides_for_itself_may_be_told(text: str, value: bool) -> None:
+    assert environment_options({"PAGI_LINT": text, "PAGI_USE_COLORS": text}) == {"lint": value, "use_colors": value}
+
+
 def test_an_empty_variable_counts_as_absent() -> None:
     assert environment_options({"PAGI_PORT": "", "PORT": "3", "PAGI_HOST": ""}) == {"port": 3}
 

@@ -1,4 +1,4 @@
-"""The same application on our server and on uvicorn, side by side, and what both answered to the same requests."""
+"""The same application on our server and on another one, side by side, and what both answered to the same requests."""
 
 import contextlib
 import socket
@@ -8,6 +8,8 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from operator import itemgetter
 from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, make_server
+from wsgiref.types import WSGIApplication
 
 import anyio
 import anyio.from_thread
@@ -80,8 +82,26 @@ def theirs(app: AnyApp) -> Generator[str]:
         assert not thread.is_alive()
 
 
+@contextmanager
+def by_the_book(app: WSGIApplication) -> Generator[str]:
+    """The standard library's WSGI server in a thread, and its address."""
+
+    class Quiet(WSGIRequestHandler):
+        def log_message(self, format: str, *args: Any) -> None: ...
+
+    with make_server("127.0.0.1", 0, app, handler_class=Quiet) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join(START_SECONDS)
+            assert not thread.is_alive()
+
+
 class Both:
-    """A client of each server."""
+    """A client of each server: ours, and the one beside it."""
 
     def __init__(self, mine: httpx2.Client, other: httpx2.Client) -> None:
         self.mine = mine
@@ -91,13 +111,25 @@ class Both:
         """Asks both, demands one answer, and returns ours."""
         mine = self.mine.request(method, path, **request)
         other = self.other.request(method, path, **request)
-        assert answer_of(mine) == answer_of(other), f"ours: {answer_of(mine)}\nuvicorn: {answer_of(other)}"
+        assert answer_of(mine) == answer_of(other), f"ours: {answer_of(mine)}\nthe other: {answer_of(other)}"
         return mine
 
 
 @contextmanager
 def both(make: Any) -> Generator[Both]:
     """Serves `make()` on either, each its own instance."""
-    with ours(make()) as mine, theirs(make()) as other:
-        with httpx2.Client(base_url=mine) as my_client, httpx2.Client(base_url=other) as other_client:
-            yield Both(my_client, other_client)
+    with ours(make()) as mine, theirs(make()) as other, _clients(mine, other) as clients:
+        yield clients
+
+
+@contextmanager
+def both_by_wsgi(make: Any) -> Generator[Both]:
+    """Serves the WSGI application `make()` on ours and on the standard library's."""
+    with ours(make(), interface="wsgi") as mine, by_the_book(make()) as other, _clients(mine, other) as clients:
+        yield clients
+
+
+@contextmanager
+def _clients(mine: str, other: str) -> Generator[Both]:
+    with httpx2.Client(base_url=mine) as my_client, httpx2.Client(base_url=other) as other_client:
+        yield Both(my_client, other_client)

@@ -8,7 +8,7 @@ import pytest
 
 from pagi.gateway import app as pagi_app
 from tests.server.conftest import Lines
-from tests.server.live import GET, eventually, served
+from tests.server.live import GET, HandshakeDenied, eventually, served
 
 pytestmark = pytest.mark.anyio
 
@@ -132,6 +132,77 @@ async def test_every_pipelined_request_has_its_line(log: Lines) -> None:
         for _ in range(3):
             await peer.reply()
     assert len(log.access) == 3
+
+
+FIELDS = "%{kind}x %s %{X-Room}o"
+
+
+async def test_fields_of_an_answer_are_shown_however_it_was_sent(log: Lines) -> None:
+    room = [(b"x-room", b"42")]
+
+    @pagi_app
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "sse":
+            await send({"type": "sse.start", "headers": room})
+        elif scope["type"] == "websocket":
+            await receive()
+            await send({"type": "websocket.accept", "headers": room})
+        elif scope["path"] == "/whole":
+            send.full(200, room, b"")
+        else:
+            await send({"type": "http.response.start", "status": 200, "headers": room})
+            await send({"type": "http.response.body", "body": b""})
+
+    async with served(app, access_log_format=FIELDS) as server:
+        await server.ask(b"GET /whole HTTP/1.1\r\nHost: x\r\n\r\n")
+        await server.ask(b"GET /parts HTTP/1.1\r\nHost: x\r\n\r\n")
+        await server.ask(b"GET /feed HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n\r\n")
+        async with server.websocket() as session:
+            await session.peer.reset()
+        await eventually(lambda: len(log.access) == 4)
+    assert log.access == ["http 200 42", "http 200 42", "sse 200 42", "websocket 101 42"]
+
+
+async def test_fields_of_a_denial_are_shown(log: Lines) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "websocket.http.response.start", "status": 401, "headers": [(b"x-room", b"43")]})
+        await send({"type": "websocket.http.response.body", "body": b"no"})
+
+    async with served(app, access_log_format=FIELDS) as server:
+        with pytest.raises(HandshakeDenied):
+            async with server.websocket():
+                pass
+        await eventually(lambda: bool(log.access))
+    assert log.access == ["websocket 401 43"]
+
+
+async def test_an_answer_of_the_servers_own_has_its_fields_too(log: Lines) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        raise ZeroDivisionError
+
+    async with served(app, access_log_format="%s %{reason}x %{Content-Type}o") as server:
+        await server.ask()
+    assert log.access == ["500 server_error text/plain; charset=utf-8"]
+
+
+async def test_a_refused_request_has_a_line_in_a_format_of_ones_own(log: Lines) -> None:
+    async with served(hello, access_log_format='%h %{kind}x "%r" %s %b') as server:
+        await server.ask(b"GET / HTTP/1.1\r\n\r\n")
+    assert log.access == ['127.0.0.1 refused "- - HTTP/-" 400 -']
+
+
+async def test_an_application_that_spoils_its_scope_loses_its_line_alone(log: Lines) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if scope["path"] == "/bad":
+            scope.clear()
+        send.full(200, [], b"hello")
+
+    async with served(app, access_log_format="%U") as server, server.peer() as peer:
+        await peer.ask(b"GET /bad HTTP/1.1\r\nHost: x\r\n\r\n")
+        await peer.ask(b"GET /good HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert log.access == ["/good"]
+    assert "a line of the access log could not be made" in log.errors[0]
 
 
 async def test_without_the_log_there_is_no_line(log: Lines) -> None:

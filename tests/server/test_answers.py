@@ -11,6 +11,8 @@ import anyio
 import httpx2
 import pytest
 
+from pagi.http.errors import ConfigError
+from pagi.server.options import server_options
 from tests.server.conftest import Lines
 from tests.server.live import GET, eventually, served
 
@@ -480,3 +482,55 @@ async def test_no_descriptor_is_left_of_a_client_that_leaves_in_the_middle_of_a_
             await eventually(still_open)
             await peer.reset()
         await eventually(lambda: not still_open())
+
+
+# ---- fields of the server's own
+
+
+@pytest.mark.parametrize(
+    ("options", "date", "server"),
+    [
+        ({}, True, b"pagi"),
+        ({"date_header": False}, False, b"pagi"),
+        ({"server_header": False}, True, None),
+        ({"date_header": False, "server_header": False}, False, None),
+        ({"extra_headers": ["Server: mine"]}, True, b"mine"),
+        ({"server_header": False, "extra_headers": ["Server: mine"]}, True, b"mine"),
+    ],
+)
+async def test_date_and_server_are_there_unless_declined(options: dict[str, Any], date: bool, server: bytes | None) -> None:
+    async with served(sender(START, BODY), **options) as at:
+        reply = await at.ask()
+    assert (reply.header(b"date") is not None, reply.header(b"server")) == (date, server)
+
+
+async def test_extra_fields_are_in_every_answer_and_in_refusals() -> None:
+    upload = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nhello"
+    async with served(sender(START, BODY), extra_headers=["X-Frame-Options: DENY", "x-a:  1 "], max_body_bytes=4) as server:
+        for request, status in ((GET, 200), (upload, 413)):
+            reply = await server.ask(request)
+            assert reply.status == status
+            assert (reply.header(b"x-frame-options"), reply.header(b"x-a")) == (b"DENY", b"1")
+
+
+async def test_an_application_that_gives_date_and_server_itself_is_not_given_them_twice() -> None:
+    headers = [(b"date", b"then"), (b"server", b"mine")]
+    async with served(sender({**START, "headers": headers}, BODY), extra_headers=["X-A: 1"]) as server:
+        reply = await server.ask()
+    assert (reply.header(b"date"), reply.header(b"server"), reply.header(b"x-a")) == (b"then", b"mine", b"1")
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [
+        ("X-A", "the extra header 'X-A' is not 'Name: value'"),
+        ("X A: 1", "the extra header 'X A: 1' cannot be sent: header name 'X A' is not a token"),
+        ("X-A: a\nb", "cannot be sent: value of header 'X-A' holds"),
+        ("Content-Length: 5", "the extra header Content-Length belongs to the framing of an answer"),
+        ("Connection: close", "the extra header Connection belongs to the framing of an answer"),
+    ],
+)
+def test_an_extra_field_that_may_not_go_out_stops_the_start(header: str, message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        server_options(extra_headers=[header])
+    assert message in str(caught.value)

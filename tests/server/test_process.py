@@ -117,3 +117,24 @@ def test_every_loop_serves_over_a_kept_connection(loop: str, app: Path, tmp_path
         for path in (b"/one", b"/two"):
             client.sendall(b"GET %b HTTP/1.1\r\nHost: x\r\n\r\n" % path)
             assert read_until(client, path).startswith(b"HTTP/1.1 200 ")
+
+
+BUSY = """
+import time
+
+def app(environ, start_response):
+    time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_a_thread_that_cannot_be_cancelled_is_not_waited_for_after_the_deadline(loop: str, tmp_path: Path) -> None:
+    (tmp_path / "busy.py").write_text(BUSY)
+    flags = ["--interface", "wsgi", "--loop", loop, "--timeout-graceful-shutdown", "0.3"]
+    with running(tmp_path, tmp_path / "busy.py", *flags) as child, child.connect() as client:
+        client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        time.sleep(0.15)
+        child.signal(signal.SIGTERM)
+        assert read_rest(client) == b""
+        assert child.exit_code() == 4
+    assert "server_shutdown" in child.stdout

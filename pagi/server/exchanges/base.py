@@ -10,7 +10,7 @@ from pagi.gateway.connection import ConnectionHandle, Waiter
 from pagi.gateway.reasons import ClientGone, Reason
 from pagi.gateway.transport import TransportHandle
 from pagi.gateway.types import HeaderList, Message, Send
-from pagi.server.access_log import printable
+from pagi.server.access_log import NO_FIELDS, printable
 from pagi.server.exchanges.scope import Peer
 from pagi.server.figures import EarlyEnd, OpenExchange
 from pagi.server.service import Service
@@ -119,6 +119,7 @@ class Exchange(ABC):
 
     __slots__ = (
         "_waiter",
+        "answer_headers",
         "began",
         "bytes_sent",
         "carrier",
@@ -139,6 +140,7 @@ class Exchange(ABC):
 
     def __init__(self, carrier: Carrier, stream_id: int, head: RequestHead, kind: str) -> None:
         service = carrier.service
+        service.exchanges += 1
         self.carrier = carrier
         self.stream_id = stream_id
         self.head = head
@@ -146,6 +148,8 @@ class Exchange(ABC):
         self.handle = ConnectionHandle(service.new_waiter)
         self.status = 0
         self.bytes_sent: int = 0
+        self.answer_headers: HeaderList = NO_FIELDS
+        """The fields of the answer, where the access log asks for them."""
         self.began = service.runtime.now() if service.keeps_time else 0.0
         self.ended: float | None = None
         """When its end was known, on the runtime's clock. Like `began` for the access log and metrics, 0 without them."""
@@ -253,6 +257,12 @@ class Exchange(ABC):
             if self.ended is not None:
                 self._over(self.ended)
 
+    def note_head(self, status: int, headers: HeaderList) -> None:
+        """The head of the answer goes out. Its fields are kept where the access log shows them."""
+        self.status = status
+        if self.carrier.service.keeps_headers:
+            self.answer_headers = headers
+
     def wake(self) -> None:
         """Whoever waits in `receive` looks again."""
         waiter, self._waiter = self._waiter, None
@@ -309,6 +319,7 @@ class Exchange(ABC):
         """The end is known. With the task's end, whichever is later, it closes the exchange."""
         if self.ended is None:
             service = self.carrier.service
+            service.exchanges -= 1
             self.ended = service.runtime.now() if service.keeps_time else 0.0
             if self.is_over:
                 self._over(self.ended)
@@ -354,6 +365,7 @@ class Exchange(ABC):
                 bytes_sent=self.bytes_sent,
                 seconds=seconds,
                 reason=reason.value if reason is not None else None,
+                headers=self.answer_headers,
             )
 
 

@@ -165,7 +165,7 @@ class HTTPExchange(Exchange):
         headers: HeaderList = list(event.get("headers") or ())
         self.carrier.send(ResponseHead(self.stream_id, event["status"], headers, bool(event.get("trailers"))))
         self.handle.response_started = True
-        self.status = event["status"]
+        self.note_head(event["status"], headers)
         self._left = declared_length(headers)
 
     async def _deliver(self, event: Message, *, trailers_follow: bool) -> None:
@@ -268,6 +268,7 @@ class HTTPExchange(Exchange):
         self._end()
 
     def _answer(self, answer: Answer) -> None:
+        self.note_head(answer.status, answer.headers)
         self.carrier.answer(self, answer)
         self._answered = True
         self._enter("done")

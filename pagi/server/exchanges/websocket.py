@@ -154,7 +154,7 @@ class WebSocketExchange(Exchange):
         fields, extensions = accept_headers(self._handshake, subprotocol, headers, options.ws_deflate)
         self.carrier.send(TunnelOpened(self.stream_id, fields))
         self.carrier.flush()
-        self.status = 101 if self.head.http_version == "1.1" else 200
+        self.note_head(101 if self.head.http_version == "1.1" else 200, fields)
         self.handle.response_started = True
         self._frames = WebSocketEngine(options.ws_max_message_bytes, extensions)
         self._arrange_ping()
@@ -164,7 +164,7 @@ class WebSocketExchange(Exchange):
         self.carrier.close_after_answer()
         self.carrier.send(Answer(self.stream_id, status, headers, body))
         self.handle.response_started = True
-        self.status = status
+        self.note_head(status, headers)
         self.bytes_sent = len(body)
         self._end = NO_CODE, ""
         self._peer_done = True

@@ -7,12 +7,14 @@ import msgspec
 
 from pagi.http.errors import ConfigError
 from pagi.http.networks import Networks
+from pagi.server.options.answers import AnswerOptions
 from pagi.server.options.binds import parse_binds
 from pagi.server.options.flag import KIB, MIB, Bytes, Count, Flag, Seconds
 from pagi.server.options.http import BodyOptions, FlowOptions, HTTP1Options
 from pagi.server.options.http2 import HTTP2Options
 from pagi.server.options.listening import ListenOptions, clash
 from pagi.server.options.live import SSEOptions, WebSocketOptions
+from pagi.server.options.logs import LogOptions
 from pagi.server.options.processes import ProcessOptions
 from pagi.server.options.proxies import ProxyOptions
 from pagi.server.options.serving import ServeOptions, TimeoutOptions
@@ -22,6 +24,7 @@ from pagi.server.options.watch import WatchOptions
 __all__ = [
     "KIB",
     "MIB",
+    "AnswerOptions",
     "BodyOptions",
     "Bytes",
     "Count",
@@ -30,6 +33,7 @@ __all__ = [
     "HTTP1Options",
     "HTTP2Options",
     "ListenOptions",
+    "LogOptions",
     "ProcessOptions",
     "ProxyOptions",
     "SSEOptions",
@@ -55,6 +59,8 @@ class ServerOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     listen: ListenOptions = ListenOptions()
     proxies: ProxyOptions = ProxyOptions()
     serve: ServeOptions = ServeOptions()
+    logs: LogOptions = LogOptions()
+    answers: AnswerOptions = AnswerOptions()
     timeouts: TimeoutOptions = TimeoutOptions()
     tls: TLSOptions = TLSOptions()
     http1: HTTP1Options = HTTP1Options()

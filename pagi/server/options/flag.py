@@ -9,13 +9,19 @@ MIB = 1024 * KIB
 
 
 class Flag:
-    """How one option appears on the command line: `--name`, and the sentence `--help` shows."""
+    """How one option appears on the command line: `--name`, and the sentence `--help` shows.
 
-    __slots__ = ("help", "name")
+    `unit` is what a value is, in one word, where neither the option's name nor its type tells it: `FILE`. `separator` stands between
+    the values of a list where they come as one text.
+    """
 
-    def __init__(self, name: str, *, help: str) -> None:
+    __slots__ = ("help", "name", "separator", "unit")
+
+    def __init__(self, name: str, *, help: str, unit: str | None = None, separator: str = ",") -> None:
         self.name = name
         self.help = help
+        self.unit = unit
+        self.separator = separator
 
 
 Bytes: TypeAlias = Annotated[int, msgspec.Meta(ge=0)]

@@ -27,7 +27,7 @@ class ProcessOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     max_requests_jitter: Annotated[
         Count, Flag("--limit-max-requests-jitter", help="Up to so many requests more, drawn for each process, so that not all end at once.")
     ] = 0
-    pid_file: Annotated[str | None, Flag("--pid-file", help="File for the process id, locked while the process runs.")] = None
+    pid_file: Annotated[str | None, Flag("--pid-file", help="File for the process id, locked while the process runs.", unit="FILE")] = None
     user: Annotated[str | None, Flag("--user", help="User to become once the sockets are bound, by name or number.")] = None
     group: Annotated[str | None, Flag("--group", help="Group to become, by name or number; none: the user's own.")] = None
     umask: Annotated[Mode | None, Flag("--umask", help="Permissions that new files are not given, such as 0o027.")] = None

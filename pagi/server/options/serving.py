@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from pagi.server.options.flag import Flag, Seconds
+from pagi.server.options.flag import Count, Flag, Seconds
 
 
 class TimeoutOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -33,15 +33,26 @@ class TimeoutOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 
 class ServeOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How the application is run and logged."""
+    """How the application is run."""
 
     interface: Annotated[
-        Literal["auto", "pagi", "asgi"], Flag("--interface", help="Who gets `sse` scopes: auto asks the app's marker.")
+        Literal["auto", "pagi", "asgi", "wsgi"],
+        Flag("--interface", help="What APP is. auto: pagi where it carries the marker, else asgi; wsgi is never guessed."),
     ] = "auto"
+    wsgi_threads: Annotated[
+        Annotated[int, msgspec.Meta(ge=1)], Flag("--wsgi-threads", help="Requests that a WSGI application answers at once; more wait.")
+    ] = 40
+    max_exchanges: Annotated[
+        Count, Flag("--limit-concurrency", help="Requests, streams and WebSockets at once; past it 503. 0: no limit.")
+    ] = 0
     lifespan: Annotated[
         Literal["auto", "on", "off"],
         Flag("--lifespan", help="auto: an app that declines is served without; on: declining is fatal; off: never asked."),
     ] = "auto"
+    lint: Annotated[
+        bool | None,
+        Flag("--lint", help="Hold application and server to the agreement: each scope and event. auto: under `pagi dev` alone."),
+    ] = None
     root_path: Annotated[str, Flag("--root-path", help="Prefix under which a proxy shows the application.")] = ""
     readiness_path: Annotated[
         str,
@@ -53,8 +64,3 @@ class ServeOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     loop: Annotated[Literal["auto", "uvloop", "asyncio", "trio"], Flag("--loop", help="auto: uvloop when installed, else asyncio.")] = (
         "auto"
     )
-    log_level: Annotated[
-        Literal["critical", "error", "warning", "info", "debug", "trace"], Flag("--log-level", help="Least level of server log lines.")
-    ] = "info"
-    access_log: Annotated[bool, Flag("--access-log", help="A line for each exchange on stdout.")] = True
-    access_log_format: Annotated[Literal["text", "json"], Flag("--access-log-format", help="text or json.")] = "text"

@@ -14,17 +14,25 @@ class TLSOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """The certificate, and who is let in under TLS."""
 
     ssl_certfile: Annotated[
-        str | None, Flag("--ssl-certfile", help="PEM file of the certificate and, after it, its chain. With it the server speaks TLS.")
+        str | None,
+        Flag("--ssl-certfile", help="PEM file of the certificate and, after it, its chain. With it the server speaks TLS.", unit="FILE"),
     ] = None
-    ssl_keyfile: Annotated[str | None, Flag("--ssl-keyfile", help="PEM file of its key, if that is not in --ssl-certfile.")] = None
+    ssl_keyfile: Annotated[
+        str | None,
+        Flag("--ssl-keyfile", help="PEM file of its key, if that is not in --ssl-certfile.", unit="FILE"),
+    ] = None
     ssl_keyfile_password: Annotated[
         str | None,
         Flag("--ssl-keyfile-password", help="Passphrase of the key. All see flags in the process list: better a variable, or a file."),
     ] = None
     ssl_keyfile_password_file: Annotated[
-        str | None, Flag("--ssl-keyfile-password-file", help="File whose first line is the passphrase of the key.")
+        str | None,
+        Flag("--ssl-keyfile-password-file", help="File whose first line is the passphrase of the key.", unit="FILE"),
     ] = None
-    ssl_ca_certs: Annotated[str | None, Flag("--ssl-ca-certs", help="PEM file of the authorities that sign clients' certificates.")] = None
+    ssl_ca_certs: Annotated[
+        str | None,
+        Flag("--ssl-ca-certs", help="PEM file of the authorities that sign clients' certificates.", unit="FILE"),
+    ] = None
     ssl_cert_reqs: Annotated[
         Literal["none", "optional", "required"],
         Flag("--ssl-cert-reqs", help="Whether clients show a certificate: never asked, asked, or refused without. A bad one is refused."),

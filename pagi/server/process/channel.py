@@ -41,6 +41,10 @@ class Retire(msgspec.Struct, frozen=True, tag="retire"):
     """Another has taken the worker's place: it accepts nothing more, and ends when its work is done."""
 
 
+class ReopenLogs(msgspec.Struct, frozen=True, tag="reopen_logs"):
+    """The file of the access log was rotated away: the worker is to go on in the one that bears its name now."""
+
+
 class Ready(msgspec.Struct, frozen=True, tag="ready"):
     """The worker serves."""
 
@@ -71,7 +75,7 @@ class Status(msgspec.Struct, frozen=True, tag="status"):
     about: dict[str, Any]
 
 
-Order: TypeAlias = Orders | Ask | Retire
+Order: TypeAlias = Orders | Ask | Retire | ReopenLogs
 """From the supervisor."""
 Word: TypeAlias = Ready | Beat | Failed | Retiring | Status
 """From the worker."""

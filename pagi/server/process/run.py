@@ -20,6 +20,7 @@ from pagi.server.process.descriptors import allow_connections
 from pagi.server.process.exit_codes import EXIT_CLEAN, EXIT_CUT, EXIT_FAILED, EXIT_START
 from pagi.server.process.lifespan import StartupFailed
 from pagi.server.process.listeners import open_listeners
+from pagi.server.process.logs import set_up_unset_logging
 from pagi.server.process.looking_in import let_look_in
 from pagi.server.process.memory import keep_freed_memory
 from pagi.server.process.signals import obey_signals
@@ -67,9 +68,9 @@ def serve(app: AnyApp, options: ServerOptions | None = None, /, **named: Any) ->
     Raises:
         SystemExit: with the exit code, unless the end was clean (see `run`).
     """
-    if not logging.getLogger("pagi").handlers and not logging.getLogger().handlers:
-        logging.basicConfig(level=logging.INFO, format="%(message)s")
-    code = run(app, options if options is not None else server_options(**named))
+    chosen = options if options is not None else server_options(**named)
+    set_up_unset_logging(chosen.logs)
+    code = run(app, chosen)
     if code != EXIT_CLEAN:
         raise SystemExit(code)
 

@@ -1,4 +1,6 @@
-"""INT and TERM end the process gracefully; a second INT does so at once. HUP renews the certificate: only workers load code anew."""
+"""What signals do to a process that serves alone. INT and TERM end it gracefully, a second INT at once; HUP renews the certificate (only
+workers load code anew); USR1 opens the file of the access log anew.
+"""
 
 import logging
 import signal
@@ -7,6 +9,7 @@ from collections.abc import Callable
 import anyio
 from anyio.abc import TaskStatus
 
+from pagi.server.process.logs import reopen_logs
 from pagi.server.process.terminal import Terminal
 from pagi.server.server import Server
 
@@ -18,9 +21,12 @@ async def obey_signals(server: Server, when_told: Callable[[], None], *, task_st
     is_told = False
     interrupts = 0
     terminal = Terminal()
-    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as received:
+    with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1) as received:
         task_status.started()
         async for number in received:
+            if number == signal.SIGUSR1:
+                reopen_logs()
+                continue
             if number == signal.SIGHUP and not terminal.is_gone:
                 if server.options.tls.ssl_certfile is not None:
                     server.reload_certificate()

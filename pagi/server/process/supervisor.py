@@ -12,7 +12,7 @@ import msgspec
 
 from pagi.http.errors import ConfigError
 from pagi.server.options import ServerOptions
-from pagi.server.process.channel import Failed, Orders, Status
+from pagi.server.process.channel import Failed, Orders, ReopenLogs, Status
 from pagi.server.process.daemon import let_streams_go, tell
 from pagi.server.process.exit_codes import EXIT_CLEAN, EXIT_CUT, EXIT_START
 from pagi.server.process.fleet import Fleet
@@ -103,6 +103,7 @@ class Supervisor:
         waiting.obey(signal.SIGTERM, self.stop)
         waiting.obey(signal.SIGINT, self._interrupted)
         waiting.obey(signal.SIGHUP, self._hung_up)
+        waiting.obey(signal.SIGUSR1, self.reopen_logs)
         waiting.obey(signal.SIGUSR2, self.replace)
         waiting.obey(signal.SIGTTIN, self.fleet.grow)
         waiting.obey(signal.SIGTTOU, self.fleet.shrink)
@@ -134,6 +135,10 @@ class Supervisor:
         if not self._is_stopping:
             self.manager.reloading()
             self.roll.begin()
+
+    def reopen_logs(self) -> None:
+        """Has every worker go on in the file that bears the access log's name now."""
+        self.fleet.ask(ReopenLogs())
 
     def replace(self) -> None:
         """Has another supervisor take over, started as this one was."""

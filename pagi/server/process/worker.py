@@ -17,9 +17,10 @@ import msgspec
 from anyio.abc import TaskStatus
 
 from pagi.http.errors import ConfigError
-from pagi.server.process.channel import Ask, Beat, Channel, Failed, Order, Orders, Ready, Retire, Retiring, Status
+from pagi.server.process.channel import Ask, Beat, Channel, Failed, Order, Orders, Ready, ReopenLogs, Retire, Retiring, Status
 from pagi.server.process.exit_codes import EXIT_CUT, EXIT_FAILED, EXIT_START
 from pagi.server.process.lifespan import StartupFailed
+from pagi.server.process.logs import reopen_logs
 from pagi.server.process.run import on_loop
 from pagi.server.process.shares import Shares
 from pagi.server.process.worker_process import TELL_WHERE
@@ -112,6 +113,8 @@ async def _obey_orders(server: Server, channel: Channel[Order], number: int) -> 
             match order:
                 case Retire():
                     server.shutdown(retiring=True)
+                case ReopenLogs():
+                    reopen_logs()
                 case Ask("status") if server.service is not None:
                     channel.send(Status("status", msgspec.to_builtins(report(server.service, number))))
                 case Ask(what):

@@ -78,4 +78,4 @@ def test_what_an_option_may_not_be_is_refused_by_name(name: str) -> None:
 def test_options_cannot_be_changed_under_a_running_server() -> None:
     options = server_options()
     with pytest.raises(AttributeError):
-        options.serve.access_log_format = "json"  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue]
+        options.logs.access_log_format = "json"  # type: ignore[misc]  # pyright: ignore[reportAttributeAccessIssue]
