@@ -30,5 +30,8 @@ def test_the_line_tells_what_the_options_say(options: dict[str, Any], told: str)
 
 @pytest.mark.parametrize("installed", [True, False])
 def test_the_loop_that_is_chosen_by_itself_is_named(installed: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: object() if installed else None)
+    def find(name: str) -> object | None:
+        return object() if installed else None
+
+    monkeypatch.setattr("importlib.util.find_spec", find)
     assert f", on {'uvloop' if installed else 'asyncio'}, " in banner(TARGET, server_options())
