@@ -93,7 +93,7 @@ def test_workers_share_a_unix_socket(loop: str, folder: Path, tmp_path: Path) ->
             client.sendall(request())
             return body(client)
 
-    with supervised(folder, "main:app", "--workers", "2", "--loop", loop, "--uds", str(path)) as pagi:
+    with supervised(folder, "main:app", "--workers", "2", "--loop", loop, "--bind", f"unix:{path}") as pagi:
         workers = {f"one {pid}" for pid in pagi.workers()}
         pagi.until(lambda: {answer() for _ in range(12)} == workers, "both workers answer")
         assert pagi.end() == 0

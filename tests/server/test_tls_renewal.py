@@ -116,6 +116,7 @@ async def test_a_pair_replaced_in_two_writes_costs_no_handshake_and_no_stream(
                 files.write_certificate(second)
                 await eventually(lambda: any("not renewed" in line for line in log.server))
                 await anyio.sleep(PAUSE_SECONDS)
+                await eventually(lambda: len(seen) > CLIENTS, 20)  # on a slow machine the pause is not enough
                 between = len(seen)
                 files.write_key(second)
                 await eventually(lambda: any("was renewed" in line for line in log.server))
