@@ -50,6 +50,7 @@ def become_supervisor(target: Target, options: ServerOptions, env_file: Path | N
     obey_umask(processes)
     listeners = _listeners(options, legacy, own)
     waits = leave_terminal() if processes.daemon and legacy is None else None
+    pid_file: PidFile | None = None
     try:
         pid_file = _pid_file(processes.pid_file, legacy)
         if rights is not None:
@@ -62,13 +63,17 @@ def become_supervisor(target: Target, options: ServerOptions, env_file: Path | N
             program=Program(command=worker_program(), environment={name: own[name] for name in own if name not in NOT_FOR_WORKERS}),
             application=_application(target, env_file, detaches=processes.daemon),
             command=[sys.executable, *sys.orig_argv[1:]],
-            pid_file=pid_file,
+            pid_file=pid_file.descriptor if pid_file else None,
             waits=waits,
             word=legacy.word if legacy else None,
             in_charge=int(own[first_process.VARIABLE]) if first_process.VARIABLE in own else None,
         )
         _become(plan, own)
     except BaseException:
+        if legacy is None:  # else the files are still our predecessor's
+            listeners.close()
+            if pid_file is not None:
+                pid_file.remove()
         if waits is not None:
             tell(waits, EXIT_START)
         raise
@@ -86,12 +91,15 @@ def _listeners(options: ServerOptions, legacy: Legacy | None, environment: Mutab
     return listeners
 
 
-def _pid_file(path: str | None, legacy: Legacy | None) -> int | None:
+def _pid_file(path: str | None, legacy: Legacy | None) -> PidFile | None:
     if path is None:
         return None
-    if legacy is not None and legacy.pid_file is not None and os.path.samestat(os.fstat(legacy.pid_file), os.stat(path)):
-        return legacy.pid_file
-    return PidFile.take(Path(path)).descriptor
+    if legacy is not None and legacy.pid_file is not None:
+        inherited = PidFile(Path(path), legacy.pid_file)
+        if inherited.is_there:
+            return inherited
+        inherited.let_go()
+    return PidFile.take(Path(path))
 
 
 def _application(target: Target, env_file: Path | None, *, detaches: bool) -> msgspec.Raw:

@@ -19,6 +19,15 @@ main()"""
 
 BARE = ("pagi", "pagi.cli", "pagi.server")
 
+SWITCHES = {
+    "-B": "dont_write_bytecode",
+    "-E": "ignore_environment",
+    "-I": "isolated",
+    "-s": "no_user_site",
+    "-Xdev": "dev_mode",
+    "-Xutf8": "utf8_mode",
+}
+
 
 def worker_program() -> list[str]:
     """What serves. It takes the descriptor of its channel as an argument."""
@@ -34,5 +43,8 @@ def supervisor_program() -> list[str]:
 
 def _python() -> list[str]:
     """The interpreter, with the switches of ours that change what a program does."""
-    optimize = ["-" + "O" * sys.flags.optimize] if sys.flags.optimize else []
-    return [sys.executable, *(f"-W{option}" for option in sys.warnoptions), *optimize]
+    switches = [f"-W{option}" for option in sys.warnoptions]
+    switches += [switch for switch, name in SWITCHES.items() if getattr(sys.flags, name)]
+    if sys.flags.optimize:
+        switches.append("-" + "O" * sys.flags.optimize)
+    return [sys.executable, *switches]

@@ -14,6 +14,7 @@ from pagi.gateway.types import AnyApp
 from pagi.http.errors import ConfigError
 from pagi.server import ServerOptions
 from pagi.server import run as serve
+from pagi.server.process.replacing import is_successor
 from pagi.server.process.run import obey_umask
 
 ABOUT = """Serve APP until it is told to stop.
@@ -38,7 +39,7 @@ def _run(app: str | None, app_dir: Path | None, env_file: Path | None, **flags: 
     begin_logging(settings.options, target)
     if settings.project is not None:
         log.info("settings of %s", settings.project.path)
-    if settings.options.processes.is_supervised:
+    if settings.options.processes.is_supervised or is_successor(environment):
         log.info("%s", banner(target, settings.options))
         try:
             become_supervisor(target, settings.options, env_file, environment)

@@ -24,6 +24,7 @@ from pagi.server.process.exit_codes import EXIT_INTERRUPTED, EXIT_START, EXIT_US
 from pagi.server.process.log_lines import wants_colour
 from pagi.server.process.logs import keep_logging, set_up_logging
 from pagi.server.process.worker import end_with, leave_the_terminal_alone, work
+from pagi.server.process.worker_process import OF_THE_TERMINAL
 from pagi.server.server import Server
 
 log = logging.getLogger("pagi.cli")
@@ -68,7 +69,7 @@ def _follow(channel: Channel[Order]) -> int:
     orders = _first(channel)
     application = msgspec.json.decode(orders.application, type=Application)
     if application.development:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # the code may wait for its developer: `breakpoint()`
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, OF_THE_TERMINAL)  # the code may wait for its developer: `breakpoint()`
     else:
         leave_the_terminal_alone()
     sys.argv[:] = application.arguments

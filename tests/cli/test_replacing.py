@@ -162,15 +162,26 @@ def test_a_successor_that_fails_changes_nothing_and_another_may_come(folder: Pat
         until(lambda: not (folder / "s").exists(), "the last one removes the socket's file")
 
 
-def test_a_successor_may_listen_elsewhere_as_well(folder: Path) -> None:
-    (folder / "pyproject.toml").write_text('[tool.pagi.server]\nbind = ["127.0.0.1:0"]\n')
-    with supervised(folder, "main:app", *TWO, "--pid-file", "pid", binds=False) as pagi:
+def test_a_successor_may_have_other_addresses_and_another_pid_file(folder: Path) -> None:
+    (folder / "pyproject.toml").write_text('[tool.pagi.server]\nbind = ["127.0.0.1:0"]\npid-file = "old.pid"\n')
+    with supervised(folder, "main:app", *TWO, binds=False) as pagi:
         port = pagi.port
-        (folder / "pyproject.toml").write_text(f'[tool.pagi.server]\nbind = ["127.0.0.1:{port}", "unix:s"]\n')
+        (folder / "pyproject.toml").write_text(f'[tool.pagi.server]\nbind = ["127.0.0.1:{port}", "unix:s"]\npid-file = "pid"\n')
         pagi.send(signal.SIGUSR2)
         assert pagi.exit_code() == 0
+        assert not (folder / "old.pid").exists()
+        assert psutil.pid_exists(_pid(folder))
         assert pagi.ask().startswith("one")
         _ask_unix(folder / "s")
+
+
+def test_a_successor_may_have_a_single_worker(folder: Path) -> None:
+    (folder / "pyproject.toml").write_text("[tool.pagi.server]\nworkers = 2\n")
+    with supervised(folder, "main:app") as pagi:
+        (folder / "pyproject.toml").unlink()
+        pagi.send(signal.SIGUSR2)
+        assert pagi.exit_code() == 0
+        pagi.until(lambda: len(pagi.answers()) == 1, "one worker answers")
 
 
 def test_ending_the_old_one_ends_a_successor_that_does_not_serve_yet(folder: Path) -> None:

@@ -233,9 +233,10 @@ def test_the_user_changes_for_good(looking: Path) -> None:
     ],
 )
 def test_what_the_system_refuses_is_exit_3(args: list[str], said: str, folder: Path) -> None:
-    with supervised(folder, "main:app", *TWO, *args, listens=False) as pagi:
+    with supervised(folder, "main:app", *TWO, *args, "--bind", "unix:s", listens=False) as pagi:
         assert pagi.exit_code() == 3
     assert f"Error: {said}" in pagi.output
+    assert not (folder / "s").exists()
 
 
 # ---- daemon

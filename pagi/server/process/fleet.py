@@ -39,6 +39,7 @@ class Fleet:
         self._limits = limits
         self._owner = owner
         self._stopping = False
+        self._looked_at = 0.0
 
     # ---- what the operator asks
 
@@ -49,6 +50,7 @@ class Fleet:
             if not self._stopping:  # the one before may have failed at once
                 self._start(slot)
         if self._limits.stall_seconds:
+            self._looked_at = self._clock.now()
             self._look_for_silence()
 
     def grow(self) -> None:
@@ -281,6 +283,11 @@ class Fleet:
 
     def _look_for_silence(self) -> None:
         now, most = self._clock.now(), self._limits.stall_seconds
+        if now - self._looked_at > most / 2:
+            # We stood still ourselves, and so did whoever was to be heard: stopped by a terminal, or with the whole machine.
+            for each in self.workers:
+                each.heard_at = now
+        self._looked_at = now
         for slot in self.slots:
             worker = slot.serving
             if worker is not None and not worker.is_silent and now - worker.heard_at > most:

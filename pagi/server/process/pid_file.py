@@ -47,9 +47,19 @@ class PidFile:
         os.pwrite(self.descriptor, text, 0)
         os.ftruncate(self.descriptor, len(text))
 
+    @property
+    def is_there(self) -> bool:
+        """It is what stands at its path."""
+        return _is_at(self.descriptor, self.path)
+
+    @property
+    def is_ours(self) -> bool:
+        """It holds our process id: nobody else is in charge yet."""
+        return os.pread(self.descriptor, MOST_BYTES, 0).strip() == b"%d" % os.getpid()
+
     def remove(self) -> None:
         """Removes it, if it is still the one that we took, and lets go. Where that is not allowed any more, it is emptied."""
-        if _is_at(self.descriptor, self.path):
+        if self.is_there:
             try:
                 self.path.unlink()
             except OSError:

@@ -34,6 +34,11 @@ class Legacy(msgspec.Struct, frozen=True, kw_only=True):
     """Where the successor says that it serves."""
 
 
+def is_successor(environment: Mapping[str, str]) -> bool:
+    """Somebody who still serves started us to take over."""
+    return VARIABLE in environment
+
+
 def find_legacy(environment: MutableMapping[str, str]) -> Legacy | None:
     """What our predecessor left; None where there is none. The environment speaks of it no more."""
     text = environment.pop(VARIABLE, None)

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -93,7 +94,7 @@ class Supervisor:
         self._is_stopping = False
         self._is_over = False
         self._is_in_charge = plan.word is None
-        """Files that bear our name in the file system are ours: before, they are our predecessor's, and after, our successor's."""
+        """The files of Unix sockets are ours: before, they are our predecessor's, and after, our successor's."""
         self._code = EXIT_CLEAN
 
     def run(self) -> int:
@@ -159,7 +160,8 @@ class Supervisor:
         if self._pid_file is not None:
             self._pid_file.write()
         if self.plan.in_charge is not None:
-            os.write(self.plan.in_charge, b"%d\n" % os.getpid())
+            with suppress(OSError):
+                os.write(self.plan.in_charge, b"%d\n" % os.getpid())
         if self.plan.word is not None:
             take_over(self.plan.word)
             self._open_windows_when_free(waiting.now() + TAKING_OVER_SECONDS)
@@ -173,8 +175,8 @@ class Supervisor:
             self._code = failure.code
             self._show(failure)
             log.error("%s", failure.reason)
-            self._is_stopping = True
-            self.fleet.stop()
+            self._begin_end()
+            self.fleet.retire()
 
     def fresh(self) -> None:
         if self.roll.go_on():
@@ -267,7 +269,6 @@ class Supervisor:
 
     def _leave(self) -> None:
         self.visits.close()
-        self.waiting.close()
         if not self._is_in_charge:
             self.listeners.keep_files()
         try:
@@ -275,7 +276,7 @@ class Supervisor:
         except OSError as error:
             log.warning("%s is left behind: %s", error.filename, error.strerror)
         if self._pid_file is not None:
-            self._pid_file.remove() if self._is_in_charge else self._pid_file.let_go()
+            self._pid_file.remove() if self._pid_file.is_ours else self._pid_file.let_go()
         self._tell_who_waits(self._code)
 
     def _tell_who_waits(self, code: int) -> None:
@@ -295,5 +296,5 @@ def limits(options: ServerOptions) -> Limits:
     return Limits(
         boot_seconds=boot + startup if boot and startup else 0.0,
         stall_seconds=options.processes.worker_stall_seconds,
-        end_seconds=options.timeouts.graceful_seconds + MARGIN_SECONDS,
+        end_seconds=options.timeouts.shutdown_delay_seconds + options.timeouts.graceful_seconds + MARGIN_SECONDS,
     )

@@ -23,7 +23,7 @@ from pagi.server.process.lifespan import StartupFailed
 from pagi.server.process.logs import reopen_logs
 from pagi.server.process.run import on_loop
 from pagi.server.process.shares import Shares
-from pagi.server.process.worker_process import TELL_WHERE
+from pagi.server.process.worker_process import OF_THE_TERMINAL, TELL_WHERE
 from pagi.server.report import report
 from pagi.server.server import Server
 
@@ -61,9 +61,9 @@ def leave_the_terminal_alone() -> None:
 
     Not ignored but answered with nothing, because programs that the application starts would inherit the former.
     """
-    for number in (signal.SIGINT, signal.SIGHUP):
+    for number in OF_THE_TERMINAL:
         signal.signal(number, _nothing)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, OF_THE_TERMINAL)
 
 
 def end_with(channel: Channel[Order]) -> None:

@@ -10,6 +10,8 @@ import msgspec
 
 from pagi.server.process.channel import Channel, Order, Orders, Word
 
+OF_THE_TERMINAL = (signal.SIGINT, signal.SIGHUP)
+"""Signals that reach every process of a terminal. A worker starts with these blocked, and says itself what it does about them."""
 TELL_WHERE = signal.SIGUSR1
 """Has a worker write the tracebacks of all its threads to stderr, also while it is blocked."""
 
@@ -30,8 +32,7 @@ class WorkerProcess:
 
     def __init__(self, program: Program, orders: Orders, given: Sequence[int], *, stdin: int | None = None) -> None:
         ours, theirs = socket.socketpair()
-        # A terminal's Ctrl-C reaches us all. The worker leaves it to us, also in the moment before it can say so.
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        signal.pthread_sigmask(signal.SIG_BLOCK, OF_THE_TERMINAL)
         try:
             self._process = subprocess.Popen(  # noqa: S603 (this very Python)
                 [*program.command, str(theirs.fileno())],
@@ -44,7 +45,7 @@ class WorkerProcess:
             raise
         finally:
             theirs.close()
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, OF_THE_TERMINAL)
         self.channel = Channel[Word](ours, Word)
         self.send(orders)
 

@@ -47,7 +47,12 @@ class HandClock:
             when, appointment = self._due.pop(0)
             self.time = max(self.time, when)
             appointment.keep()
-        self.time = end
+        self.time = max(self.time, end)
+
+    def stand_still(self, seconds: float) -> None:
+        """So many seconds pass in which nobody is called, as when the process is stopped."""
+        self.time += seconds
+        self.advance(0)
 
 
 class FakeProcess:

@@ -203,6 +203,15 @@ def test_a_long_start_is_not_taken_for_silence() -> None:
     assert len(scene.processes) == 1
 
 
+def test_nobody_is_taken_for_blocked_because_the_supervisor_itself_stood_still() -> None:
+    scene = Scene().begin(2)
+    scene.beat(50)
+    scene.clock.stand_still(1000)
+    assert len(scene.processes) == 2
+    scene.beat(35, but=scene.last)
+    assert len(scene.processes) == 3
+
+
 def test_without_a_limit_nobody_is_taken_for_blocked() -> None:
     scene = Scene(PATIENT).begin(1)
     scene.clock.advance(100_000)
