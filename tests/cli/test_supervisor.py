@@ -21,6 +21,7 @@ from pagi.cli.flags import ServerFlag, server_flags
 from pagi.server.options import ServerOptions
 from tests.cli.developing import PATIENCE_SECONDS, is_alive, until
 from tests.cli.supervised import APP, supervised
+from tests.server.certificates import Authority
 
 TWO = ("--workers", "2")
 ONE = ("--workers", "1", "--pid-file", "pid")
@@ -78,11 +79,21 @@ def looking(folder: Path) -> Path:
 
 NOT_THEIRS = {"workers", "pid_file", "user", "group", "daemon", "control_socket", "metrics_bind"}
 """Options that are for the supervisor alone."""
+TWICE = {"ssl_keyfile_password_file"}
+"""Says what another option says too, and only one of them may be taken."""
 WHERE = {"bind", "host", "port", "uds", "uds_mode", "fd"}
 """Only one way to say where to listen may be taken."""
 SPECIAL = {
     "loop": "asyncio",
     "log_level": "debug",
+    "access_log_format": "json",
+    "extra_headers": "X-One: 1",
+    "log_config": "log.json",
+    "ssl_certfile": "own.pem",
+    "ssl_keyfile": "own.key",
+    "ssl_keyfile_password": "open sesame",
+    "ssl_ca_certs": "authority.pem",
+    "ssl_ciphers": "ECDHE+CHACHA20",
     "lifespan": "on",
     "interface": "asgi",
     "umask": "0o027",
@@ -109,8 +120,19 @@ def given(flag: ServerFlag) -> list[str]:
     return [flag.flag, other_value(flag)]
 
 
+@pytest.fixture
+def files(looking: Path) -> None:
+    """The files that options name."""
+    authority = Authority(looking, "authority")
+    issued = authority.issue(passphrase=b"open sesame")
+    issued.certfile.rename(looking / "own.pem")
+    issued.keyfile.rename(looking / "own.key")
+    (looking / "log.json").write_text('{"version": 1, "disable_existing_loggers": false}')
+
+
+@pytest.mark.usefixtures("files")
 def test_every_option_reaches_every_worker(looking: Path) -> None:
-    flags = [flag for flag in server_flags().values() if flag.name not in NOT_THEIRS | WHERE]
+    flags = [flag for flag in server_flags().values() if flag.name not in NOT_THEIRS | WHERE | TWICE]
     with supervised(looking, "main:app", *TWO, *(arg for flag in flags for arg in given(flag))):
         until(lambda: len(list(looking.glob("options-*.json"))) == 2, "both workers tell their options")
         for report in looking.glob("options-*.json"):
