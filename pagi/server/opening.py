@@ -35,13 +35,18 @@ class Opening:
         self.is_congested = False
         service.connections.add(self)
 
+    @property
+    def _may_become_http2(self) -> bool:
+        """By prior knowledge, which is for the clear alone: over TLS both sides agree on it beforehand (RFC 9113 section 3.2)."""
+        return self._service.options.http2.http2 and self._peer.tls is None
+
     # ---- what the transport tells
 
     def received(self, data: bytes) -> None:
         """Bytes arrived; `b""` is the end of input."""
         begun = self._begun + data
         # The first read can be a lone `P`, of POST or of the HTTP/2 preface: guessing either would lose the other.
-        if data and self._service.options.http2.http2 and PREFACE.startswith(begun[:TELLING_BYTES]):
+        if data and self._may_become_http2 and PREFACE.startswith(begun[:TELLING_BYTES]):
             if len(begun) < TELLING_BYTES:
                 self._begun = begun
             else:

@@ -61,3 +61,9 @@ async def test_alpn_chooses_between_the_framings(
 
 async def test_without_the_option_alpn_never_chooses_http_2(own: Issued, authority: Authority) -> None:
     assert await spoken(["h2", "http/1.1"], own, authority, http2=False) == ("http/1.1", "1.1")
+
+
+async def test_over_tls_http_2_has_to_be_agreed_on(own: Issued, authority: Authority) -> None:
+    """RFC 9113 section 3.2: prior knowledge is for connections in the clear."""
+    async with served(Echo(), client=authority.trusted(), **own.options) as server:
+        assert (await server.answer_to(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")).startswith(b"HTTP/1.1 ")
