@@ -2,6 +2,7 @@
 
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -138,3 +139,24 @@ def test_a_thread_that_cannot_be_cancelled_is_not_waited_for_after_the_deadline(
         assert read_rest(client) == b""
         assert child.exit_code() == 4
     assert "server_shutdown" in child.stdout
+
+
+@pytest.mark.parametrize("loop", LOOPS)
+def test_usr1_goes_on_in_the_access_log_that_bears_the_name_now(loop: str, app: Path, tmp_path: Path) -> None:
+    access, rotated = tmp_path / "access.log", tmp_path / "access.log.1"
+    with running(tmp_path, app, "--loop", loop, "--access-log-file", str(access), "--access-log-format", "%U") as child:
+        child.get("/before")
+        until(lambda: access.read_text() != "")
+        access.rename(rotated)
+        child.signal(signal.SIGUSR1)
+        until(access.exists)
+        child.get("/after")
+        until(lambda: access.read_text() != "")
+    assert (rotated.read_text(), access.read_text()) == ("/before\n", "/after\n")
+
+
+def until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
