@@ -26,15 +26,18 @@ class WSGI:
     def __init__(self, app: WSGIApplication, *, threads: int = DEFAULT_THREADS) -> None:
         self._app = app
         self._threads = threads
+        self._is_worker = False
+        """Other processes serve the same application: the lifespan was told so."""
         self._limiter: RunVar[anyio.CapacityLimiter] = RunVar("pagi.wsgi.threads")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The ASGI application."""
         if scope["type"] == "http":
-            call = Call(self._app, scope, receive, send)
+            call = Call(self._app, scope, receive, send, multiprocess=self._is_worker)
             await call.prepare()
             await call.finish(await anyio.to_thread.run_sync(call.run, abandon_on_cancel=True, limiter=self._threads_of_this_loop()))
         elif scope["type"] == "lifespan":
+            self._is_worker = bool(scope.get("pagi", {}).get("is_worker"))
             await _live(receive, send)
         elif scope["type"] == "websocket":
             await _refuse(scope, receive, send)

@@ -19,8 +19,9 @@ ANNOUNCE_BODY = frozenset((b"content-length", b"transfer-encoding"))
 class Call:
     """The application, called once. `run` is for a thread; everything else happens in the loop."""
 
-    def __init__(self, app: WSGIApplication, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(self, app: WSGIApplication, scope: Scope, receive: Receive, send: Send, *, multiprocess: bool) -> None:
         self._app = app
+        self._multiprocess = multiprocess
         self._scope = scope
         self._receive = receive
         self._send = send
@@ -62,7 +63,7 @@ class Call:
         )
         blocks: Any = None
         try:
-            blocks = self._app(environ_of(self._scope, reader), answer.start_response)
+            blocks = self._app(environ_of(self._scope, reader, multiprocess=self._multiprocess), answer.start_response)
             whole = answer.send_all(blocks)
             if body is not None:
                 body.is_over = True  # what `close` still reads is nothing, rather than a client that left

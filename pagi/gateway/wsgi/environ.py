@@ -13,7 +13,7 @@ from pagi.http.url import decode_path
 _PORTS = {"http": "80", "https": "443"}
 
 
-def environ_of(scope: Scope, body: BinaryIO) -> dict[str, Any]:
+def environ_of(scope: Scope, body: BinaryIO, *, multiprocess: bool = False) -> dict[str, Any]:
     """What a WSGI application is told of a request. `body` becomes `wsgi.input`, which ends where the body does.
 
     Text is what PEP 3333 calls native: each character is one byte. Repeated fields are joined by commas, cookies by semicolons. Fields
@@ -35,7 +35,7 @@ def environ_of(scope: Scope, body: BinaryIO) -> dict[str, Any]:
         "wsgi.input_terminated": True,
         "wsgi.errors": sys.stderr,
         "wsgi.multithread": True,
-        "wsgi.multiprocess": bool(scope.get("pagi", {}).get("is_worker")),
+        "wsgi.multiprocess": multiprocess,
         "wsgi.run_once": False,
         "wsgi.file_wrapper": FileWrapper,
         "pagi.scope": scope,

@@ -90,6 +90,23 @@ async def test_an_unknown_scope_is_refused_by_name() -> None:
         await ForeignServer().run(WSGI(echo), {"type": "ftp"})
 
 
+@pytest.mark.parametrize("pagi", [{"is_worker": True}, {"is_worker": False}, {}])
+async def test_a_worker_learns_from_its_lifespan_that_there_are_others(pagi: dict[str, bool]) -> None:
+    told: list[bool] = []
+
+    def app(environ: WSGIEnvironment, start_response: StartResponse) -> list[bytes]:
+        told.append(environ["wsgi.multiprocess"])
+        start_response("200 OK", [])
+        return []
+
+    made = WSGI(app)
+    lifespan = ForeignServer({"type": "lifespan.startup"}, {"type": "lifespan.shutdown"})
+    await lifespan.run(made, {"type": "lifespan", "pagi": pagi})
+    await ForeignServer(EMPTY_REQUEST).run(made, http_scope())
+    assert lifespan.types == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+    assert told == [pagi.get("is_worker", False)]
+
+
 async def test_a_mounted_application_sees_its_own_part_of_the_path() -> None:
     site = App()
     site.mount("/legacy", WSGI(echo))

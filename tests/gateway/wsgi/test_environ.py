@@ -175,5 +175,4 @@ def test_the_protocol_is_that_of_the_request(version: str, protocol: str) -> Non
 
 
 def test_a_worker_among_others_says_so() -> None:
-    assert environ(pagi={"version": "0.3", "is_worker": True})["wsgi.multiprocess"] is True
-    assert environ(pagi=None)["wsgi.multiprocess"] is False
+    assert environ_of(scope(), BytesIO(), multiprocess=True)["wsgi.multiprocess"] is True
