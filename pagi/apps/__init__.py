@@ -2,5 +2,6 @@
 
 from pagi.apps.static_files import StaticFiles
 from pagi.context.ready import ReadyApp
+from pagi.gateway.wsgi import WSGI
 
-__all__ = ["ReadyApp", "StaticFiles"]
+__all__ = ["WSGI", "ReadyApp", "StaticFiles"]
