@@ -17,7 +17,7 @@ from pagi.cli.supervising import main
 main()"""
 """Its packages are bare: what they show to others would bring the framework and a loop library, and so twice the memory."""
 
-BARE = ("pagi", "pagi.cli", "pagi.server")
+BARE = ("pagi", "pagi.cli", "pagi.gateway", "pagi.server")
 
 SWITCHES = {
     "-B": "dont_write_bytecode",
