@@ -136,7 +136,7 @@ def test_a_socket_is_chosen_by_its_name(app: Path, tmp_path: Path, listening: so
         with running(tmp_path, app, where=["--bind", "fd://web"], before=before, descriptors=given) as child:
             assert child.port == port_of(listening)
             assert "'127.0.0.1'" in ask(child, listening)
-            assert "systemd passed sockets that no address asks for, and they are closed: admin" in child.stderr
+            assert "sockets were passed to us that no address asks for, and they are closed: admin" in child.stderr
 
 
 def test_a_name_that_was_not_passed_fails_the_start(app: Path, tmp_path: Path, listening: socket.socket) -> None:
