@@ -17,7 +17,7 @@ log = logging.getLogger("pagi.server")
 
 FIRST_DELAY_SECONDS = 0.5
 MOST_DELAY_SECONDS = 30.0
-"""Before a worker that died is started again: doubled each time that it served for no longer than that."""
+"""Before a worker that died is started again: doubled each time that it could not start, or served for no longer than that."""
 LETTING_GO_SECONDS = 2.5
 """From hanging up on a worker until it is killed. It cuts its work and ends by itself in less."""
 
@@ -211,7 +211,8 @@ class Fleet:
         if slot.coming is not None or slot.restart is not None:
             log.error("%s ended (%s); its successor is on the way", worker, ending(code))
             return
-        if served > 2 * slot.delay:
+        if served > 2 * slot.delay or code == -Signals.SIGKILL:
+            # That signal comes from outside: waiting longer helps nobody, and one who kills faster than that would have all wait.
             slot.delay = 0.0
         log.error("%s ended (%s), restarting in %g s", worker, ending(code), self._start_later(slot))
         self._owner.fresh()

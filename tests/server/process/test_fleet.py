@@ -122,6 +122,21 @@ def test_one_that_served_well_starts_again_soon() -> None:
     assert scene.fleet.slots[0].delay == 0.5
 
 
+def test_those_who_are_killed_again_and_again_start_soon_each_time() -> None:
+    """A worker a second was killed, and in the end all of them waited for half a minute."""
+    scene = Scene().begin(4)
+    for _ in range(60):
+        scene.clock.advance(1)
+        if (oldest := min(filter(None, scene.serving), default=0)) == 0:
+            break
+        scene.end(scene.processes[oldest - 100], -9)
+        for slot in scene.fleet.slots:
+            if slot.coming is not None:
+                scene.processes[slot.coming.process.pid - 100].say(Ready())
+    assert max(slot.delay for slot in scene.fleet.slots) == 0.5
+    assert len([pid for pid in scene.serving if pid]) >= 2
+
+
 def test_no_process_to_be_had_is_tried_again(log: Lines) -> None:
     scene = Scene().begin(1)
     scene.out_of_processes = True
