@@ -33,7 +33,7 @@ bench: .venv/bench packages ## Compare with other servers and frameworks, side b
 	@$(BIN)/python benchmarks/run.py $(ARGS)
 
 drill: .venv/ready packages ## Load and fault runs with their whole numbers (CI runs a tenth).
-	@PAGI_DRILL=1 $(BIN)/python -m pytest tests/drills -s $(ARGS)
+	@PAGI_DRILL=1 $(BIN)/python -m pytest tests/drills tests/faults -s $(ARGS)
 
 docs: .venv/ready ## Write the generated parts of docs/ anew.
 	@$(BIN)/python -m pagi.cli.reference docs/*.md docs/reference/*.md

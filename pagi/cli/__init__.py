@@ -1,7 +1,9 @@
 """The `pagi` command: reads what the operator wants, loads the application, and hands both to the server."""
 
 from pagi.cli.first_process import step_aside
+from pagi.cli.standard_streams import open_missing
 
+open_missing()
 step_aside()  # before anything else: see there
 
 from pagi.cli.command import main  # noqa: E402

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from contextlib import ExitStack, closing
 from pathlib import Path
 
+import psutil
 import pytest
 
 from tests.cli.supervised import supervised
@@ -30,12 +31,17 @@ LOOPS = ["uvloop", "asyncio", "trio"]
 PATIENCE_SECONDS = 60.0
 
 
-def judge(outcome: Outcome, rows: Path, *, readers: int, sockets: int) -> None:
-    """What holds for every deploy."""
+def lost_none(outcome: Outcome, rows: Path, readers: int) -> None:
+    """Every reader heard every event once and in order."""
     with closing(sqlite3.connect(rows)) as file:
         ((count,),) = file.execute("SELECT count(*) FROM events")
     assert outcome.wrong == []
     assert outcome.events == readers * count
+
+
+def judge(outcome: Outcome, rows: Path, *, readers: int, sockets: int) -> None:
+    """What holds for every deploy."""
+    lost_none(outcome, rows, readers)
     assert outcome.streams.get("cut", 0) == 0
     assert outcome.sockets.get("cut without a Close", 0) == 0
     assert outcome.sockets["1001"] >= DEPLOYS * sockets
@@ -111,4 +117,27 @@ def test_a_rolling_deploy_loses_no_event_and_cuts_no_websocket(loop: str, scale:
         print(f"\n{loop}: {DEPLOYS} rolls of 4 workers under {count} readers and {count} WebSockets: {outcome}")
         assert "Traceback" not in pagi.output, pagi.output
         judge(outcome, rows, readers=count, sockets=count)
+        assert pagi.end() == 0
+
+
+@pytest.mark.parametrize("loop", LOOPS if WHOLE else LOOPS[2:])
+def test_a_worker_that_is_killed_takes_nothing_with_it_but_its_own_lines(loop: str, scale: float, tmp_path: Path, rows: Path) -> None:
+    count, killed = int(500 * scale), 0
+    folder = tmp_path / "project"
+    folder.mkdir()
+    with supervised(folder, str(APP), "--workers", "4", "--loop", loop, "--no-access-log") as pagi:
+
+        def kill() -> None:
+            nonlocal killed
+            killed += 1
+            psutil.Process(next(iter(pagi.workers()))).kill()
+            pagi.until_said("is ready after", times=4 + killed)
+
+        outcome = deploy_under(pagi.port, rows, kill, readers=count, sockets=count)
+        print(f"\n{loop}: {DEPLOYS} of 4 workers killed under {count} readers and {count} WebSockets: {outcome}")
+        lost_none(outcome, rows, count)
+        assert 0 < outcome.streams["cut"] < DEPLOYS * count
+        assert 0 < outcome.sockets["cut without a Close"] < DEPLOYS * count
+        # The others go on accepting: nobody comes in vain.
+        assert "nobody listened" not in {*outcome.streams, *outcome.sockets}
         assert pagi.end() == 0

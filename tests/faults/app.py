@@ -134,7 +134,7 @@ async def serve(scope: Any, receive: Any, send: Any) -> None:
         case "/wait":
             await wait(receive, send)
         case "/fail":
-            raise RuntimeError("as asked")
+            raise RuntimeError("as asked" + "." * int(scope["query_string"] or 0))
         case "/fail-late":
             await send({"type": "http.response.start", "status": 200, "headers": []})
             await send({"type": "http.response.body", "body": b"so far", "more_body": True})

@@ -13,7 +13,7 @@ from tests.faults.remains import Life, settled
 from tests.server.child import Child
 from tests.server.wire.client_frames import FIN, PING, TEXT, frame
 
-SECONDS = 0.6
+SECONDS = 0.4
 KIB = 1024
 MIB = 1024 * KIB
 CLIENTS = 2

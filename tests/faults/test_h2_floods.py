@@ -36,7 +36,7 @@ from tests.faults.latency import beside
 from tests.faults.remains import Life, settled
 from tests.server.child import Child
 
-SECONDS = 0.6
+SECONDS = 0.3
 KIB = 1024
 MIB = 1024 * KIB
 MOST_GROWTH = 8 * MIB
