@@ -61,6 +61,7 @@ def test_what_goes_wrong_leaves_nothing_behind(loop: str, scale: float, tmp_path
             go_wrong(child, count)
             sizes.append(child.rss())
         assert settled(child, before) == before
+        child.until_said("RuntimeError: as asked", times=2 * count * PARTS)
         errors = child.stderr.count("RuntimeError: as asked")
     shown = ", ".join(f"{size / KIB:.0f}" for size in sizes)
     print(f"\n{loop}: after each {count * len(WRONG)} requests that went wrong the process held {shown} KiB")

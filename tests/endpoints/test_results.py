@@ -246,7 +246,9 @@ async def test_the_annotation_may_keep_the_type_of_a_response() -> None:
     assert ((got := await answer(handler)).status, got.body) == (201, b'{"x":1}')
 
 
-@pytest.mark.parametrize("value", [object(), range(3), {1: object()}, JSON, "\ud800"], ids=repr)
+@pytest.mark.parametrize(
+    "value", [object(), range(3), {1: object()}, JSON, "\ud800"], ids=["object", "range", "in_a_dict", "class", "surrogate"]
+)
 async def test_what_cannot_be_an_answer_is_an_error(value: Any) -> None:
     async def handler() -> Any:
         return value

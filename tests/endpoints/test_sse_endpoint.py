@@ -228,7 +228,6 @@ def plain(self: Any) -> None: ...
         ({"stream": stream, "on_close": on_connect}, "has on_close, which is no hook"),
         ({"stream": staticmethod(stream)}, "has stream as a static or class method"),
     ],
-    ids=str,
 )
 def test_what_is_written_wrongly_fails(members: dict[str, Any], problem: str) -> None:
     with pytest.raises(ConfigError, match=problem):

@@ -27,13 +27,6 @@ def limited(loop: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Gener
         yield child
 
 
-def wait_for_line(child: Child, line: str) -> None:
-    until = time.monotonic() + 10
-    while line not in child.stderr:
-        assert time.monotonic() < until, child.stderr
-        time.sleep(0.02)
-
-
 def ask(client: socket.socket, path: bytes, mark: bytes) -> None:
     client.sendall(b"GET %b HTTP/1.1\r\nHost: x\r\n\r\n" % path)
     assert read_until(client, mark).startswith(b"HTTP/1.1 200 ")
@@ -46,7 +39,7 @@ def test_who_is_connected_is_served_while_there_is_no_room_and_the_rest_wait(lim
         clients = [stack.enter_context(limited.connect()) for _ in range(CLIENTS)]
         for client in clients:
             client.sendall(GET)
-        wait_for_line(limited, "cannot accept")
+        limited.until_said("cannot accept")
         held = psutil.Process(limited.process.pid).num_fds()
         for _ in range(12):  # a second of it
             ask(first, b"/file?7", b"\r\n\r\n" + bytes(7))
@@ -70,7 +63,7 @@ def test_a_server_without_room_still_ends_as_it_should(limited: Child, tmp_path:
     with ExitStack() as stack:
         for _ in range(CLIENTS):
             stack.enter_context(limited.connect())
-        wait_for_line(limited, "cannot accept")
+        limited.until_said("cannot accept")
         limited.signal(signal.SIGTERM)
         assert limited.exit_code() == 0
     assert (tmp_path / "last word").read_text() == "the lifespan ended"

@@ -120,10 +120,7 @@ def test_a_head_in_drops_is_ended_by_the_deadline_of_heads(short: Child, before_
                 ended = True
         took = time.monotonic() - began
     assert DEADLINE - 0.1 <= took < 5
-    until = time.monotonic() + 3  # lines leave by a thread of their own
-    while "408 a request's head took over 1 s" not in short.stderr:
-        assert time.monotonic() < until, short.stderr
-        time.sleep(0.02)
+    short.until_said("408 a request's head took over 1 s")
     assert settled(short, before_slow) == before_slow
 
 

@@ -67,7 +67,6 @@ def yields(annotation: Any) -> Callable[..., Any]:
         (provider(gives(Any), provides=Thing), Thing),
         (functools.partial(gives(Thing)), Thing),
     ],
-    ids=str,
 )
 def test_a_provider_is_found_by_what_it_gives(function: Any, found_by: Any) -> None:
     assert provided_type(function) == found_by
@@ -132,7 +131,7 @@ def test_two_providers_of_one_type_are_refused() -> None:
         App(providers=[Thing, provider(gives(Thing))]).build()
 
 
-@pytest.mark.parametrize("thing", [5, "board", None, Thing()], ids=str)
+@pytest.mark.parametrize("thing", [5, "board", None, Thing()])
 def test_what_cannot_be_called_is_no_provider(thing: Any) -> None:
     with pytest.raises(ConfigError, match=r"providers are functions, classes or what @provider gives"):
         App(providers=[thing]).build()

@@ -374,7 +374,7 @@ def entered_by_asgi() -> App:
 @pytest.mark.parametrize(
     ("application", "needed"),
     [(plain_asgi, HTTP | WEBSOCKET), (marked, ALL), (entered_by_asgi, HTTP | WEBSOCKET)],
-    ids=lambda each: str(each),
+    ids=["plain_asgi", "marked", "entered_by_asgi"],
 )
 def test_a_foreign_mount_counts_as_every_kind_it_may_be_asked_for(level: str, application: Any, needed: frozenset[Kind]) -> None:
     for _, guard, kinds in GUARDS:

@@ -56,6 +56,13 @@ class Child:
         assert head.startswith(b"HTTP/1.1 200 "), head
         return body
 
+    def until_said(self, text: str, times: int = 1) -> None:
+        """Waits for its words: a log line leaves by a thread, a moment after what it tells of."""
+        until = time.monotonic() + READ_SECONDS
+        while self.stderr.count(text) < times:
+            assert time.monotonic() < until, f"it did not say {text!r} {times} times: {self.stderr}"
+            time.sleep(0.02)
+
     def signal(self, number: signal.Signals) -> None:
         """Sends it a signal."""
         self.process.send_signal(number)

@@ -265,7 +265,7 @@ async def test_a_body_that_is_not_bytes_is_raised_from_send(body: object, log: L
     assert len(log.errors) == 1
 
 
-@pytest.mark.parametrize("body", [bytearray(b"x" * 10), memoryview(b"x" * 10)], ids=repr)
+@pytest.mark.parametrize("body", [bytearray(b"x" * 10), memoryview(b"x" * 10)], ids=["bytearray", "memoryview"])
 async def test_a_body_of_any_bytes_is_taken(body: object) -> None:
     async with served(recorder([START, {"type": "http.response.body", "body": body}], [])) as server:
         assert (await server.ask()).body == b"x" * 10

@@ -101,7 +101,7 @@ def test_sockets_of_systemd_are_served_in_place_of_the_default(loop: str, app: P
         unix.listen()
         given = (listening, unix, six)
         with running(tmp_path, app, "--loop", loop, where=(), before=activated(*given), descriptors=numbers(*given)) as child:
-            assert f"listening on http://127.0.0.1:{port_of(listening)}, unix:{path}, http://[::1]:{port_of(six)}\n" in child.stderr
+            child.until_said(f"listening on http://127.0.0.1:{port_of(listening)}, unix:{path}, http://[::1]:{port_of(six)}\n")
             assert "'127.0.0.1'" in ask(child, listening)
             assert "'nobody'" in ask(child, unix)
             assert "'::1'" in ask(child, six)
@@ -136,7 +136,7 @@ def test_a_socket_is_chosen_by_its_name(app: Path, tmp_path: Path, listening: so
         with running(tmp_path, app, where=["--bind", "fd://web"], before=before, descriptors=given) as child:
             assert child.port == port_of(listening)
             assert "'127.0.0.1'" in ask(child, listening)
-            assert "sockets were passed to us that no address asks for, and they are closed: admin" in child.stderr
+            child.until_said("sockets were passed to us that no address asks for, and they are closed: admin")
 
 
 def test_a_name_that_was_not_passed_fails_the_start(app: Path, tmp_path: Path, listening: socket.socket) -> None:
@@ -183,4 +183,4 @@ def test_what_systemd_passes_that_is_no_listener_is_left_out(app: Path, tmp_path
         given = (one, listening)
         with running(tmp_path, app, where=(), before=activated(*given), descriptors=numbers(*given)) as child:
             assert child.port == port_of(listening)
-    assert "systemd passed something else than a listening socket, which is left alone: descriptor 3 is a connection" in child.stderr
+            child.until_said("systemd passed something else than a listening socket, which is left alone: descriptor 3 is a connection")

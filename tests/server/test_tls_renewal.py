@@ -203,11 +203,11 @@ def test_hup_renews_the_certificate(loop: str, pairs: tuple[Files, Issued, Issue
         assert shown() == first.serial
         files.write_certificate(second)
         child.signal(signal.SIGHUP)
-        until(lambda: "is not renewed" in child.stderr)
+        child.until_said("is not renewed")
         assert shown() == first.serial
         files.write_key(second)
         child.signal(signal.SIGHUP)
-        until(lambda: "was renewed" in child.stderr)
+        child.until_said("was renewed")
         assert shown() == second.serial
         child.signal(signal.SIGTERM)
         assert child.exit_code() == 0

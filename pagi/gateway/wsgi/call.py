@@ -1,10 +1,12 @@
 """One call of a WSGI application: the half in the thread, and what the loop does for it."""
 
+import threading
 from io import BufferedReader, BytesIO
 from typing import Any, BinaryIO
 from wsgiref.types import WSGIApplication
 
 import anyio.from_thread
+from anyio.lowlevel import EventLoopToken, current_token
 
 from pagi.gateway.reasons import ClientGone
 from pagi.gateway.types import HeaderList, Message, Receive, Scope, Send
@@ -27,6 +29,8 @@ class Call:
         self._send = send
         self._names = {name for name, _ in scope["headers"]}
         self._first: Message | None = None
+        self._loop = current_token()
+        self._thread = 0
 
     async def prepare(self) -> None:
         """Waits for the beginning of a body that was announced: a client that is slow to send it holds up no thread."""
@@ -52,6 +56,7 @@ class Call:
             ClientGone: the client left.
             Exception: whatever the application raised.
         """
+        self._thread = threading.get_ident()
         self._check_client()
         body, reader = self._body()
         answer = Answer(
@@ -76,8 +81,13 @@ class Call:
     def _body(self) -> tuple[BodyFile | None, BinaryIO]:
         if self._scope["http_version"] in ("1.0", "1.1") and not self._names & ANNOUNCE_BODY:
             return None, BytesIO()
-        body = BodyFile(self._first, lambda: anyio.from_thread.run(self._next))
+        body = BodyFile(self._first, lambda: anyio.from_thread.run(self._next, token=self._token()))
         return body, BufferedReader(body, BUFFER_BYTES)
+
+    def _token(self) -> EventLoopToken | None:
+        # The application may read and write in threads of its own: Django runs an `async` view in one. What is done from ours ends with
+        # the request's cancellation, and without a token.
+        return None if threading.get_ident() == self._thread else self._loop
 
     async def _next(self) -> Message:
         return await self._receive()
@@ -89,12 +99,12 @@ class Call:
             raise ClientGone(reason)
 
     def _deliver(self, events: list[Message]) -> None:
-        anyio.from_thread.run(self._say, events)
+        anyio.from_thread.run(self._say, events, token=self._token())
 
     def _deliver_whole(self, status: int, headers: HeaderList, body: bytes) -> None:
         full = getattr(self._send, "full", None)
         if full is not None:
-            anyio.from_thread.run_sync(full, status, headers, body)
+            anyio.from_thread.run_sync(full, status, headers, body, token=self._token())
         else:
             self._deliver(_events(status, headers, body))
 

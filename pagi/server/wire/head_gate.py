@@ -195,12 +195,12 @@ def origin_form(method: bytes, target: bytes) -> tuple[bytes, bytes | None]:
 
 
 def one_cookie(headers: HeaderList, cookies: list[bytes]) -> HeaderList:
-    """Several Cookie fields, of the given values, as one in the place of the first."""
+    """Several Cookie fields, of the given values, as one in the place of the first. Empty ones add nothing: no value ends in a blank."""
     if len(cookies) < 2:
         return headers
     place = next(at for at, (name, _) in enumerate(headers) if name == b"cookie")
     headers = [pair for pair in headers if pair[0] != b"cookie"]
-    headers.insert(place, (b"cookie", b"; ".join(cookies)))
+    headers.insert(place, (b"cookie", b"; ".join(filter(None, cookies))))
     return headers
 
 

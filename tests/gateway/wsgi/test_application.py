@@ -1,6 +1,7 @@
 """A WSGI application under other servers, and below a pagi one: what reaches it, and in which form its answer leaves."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from typing import Any
 from wsgiref.types import StartResponse, WSGIEnvironment
@@ -38,6 +39,22 @@ async def test_a_body_in_parts_is_read_from_another_server() -> None:
     )
     await server.run(WSGI(echo), http_scope(method="POST", headers=[(b"content-length", b"5")]))
     assert server.body == b" / 5"
+
+
+async def test_an_application_may_read_and_write_in_threads_of_its_own() -> None:
+    def app(environ: WSGIEnvironment, start_response: StartResponse) -> list[bytes]:
+        with ThreadPoolExecutor(1) as pool:
+            body = pool.submit(environ["wsgi.input"].read).result()
+            write = start_response("200 OK", [])
+            pool.submit(write, body).result()
+        return []
+
+    server = ForeignServer(
+        {"type": "http.request", "body": b"abc", "more_body": True},
+        {"type": "http.request", "body": b"de"},
+    )
+    await server.run(WSGI(app), http_scope(method="POST", headers=[(b"content-length", b"5")]))
+    assert server.body == b"abcde"
 
 
 async def test_a_request_of_http_2_may_have_a_body_without_saying_so() -> None:

@@ -71,7 +71,7 @@ def line(format: str, **other: Any) -> str:
         ("%D", "1234567"),
         ("%T", "1"),
         ("%p", "8000"),
-        ("%P", str(os.getpid())),
+        pytest.param("%P", str(os.getpid()), id="%P"),
         ("%%h", "%h"),
         ("%{User-Agent}i", "curl/8.5"),
         ("%{USER-AGENT}i", "curl/8.5"),

@@ -139,6 +139,12 @@ TAKEN: list[tuple[str, bytes, bytes, list[tuple[bytes, bytes]]]] = [
         b"/",
         [(b"cookie", b"a=1; b=2"), (b"host", b"a")],
     ),
+    (
+        "empty cookies",
+        b"GET / HTTP/1.1\r\nCookie:\r\nCookie: a=1\r\nHost: a\r\ncookie:\r\n\r\n",
+        b"/",
+        [(b"cookie", b"a=1"), (b"host", b"a")],
+    ),
     ("absolute form", b"GET http://b:81/x?y HTTP/1.1\r\nHost: a\r\nX: 1\r\n\r\n", b"/x?y", [(b"host", b"b:81"), (b"x", b"1")]),
     ("absolute form without a path", b"GET HTTPS://b HTTP/1.1\r\nHost: a\r\n\r\n", b"/", [(b"host", b"b")]),
     ("absolute form with a query alone", b"GET http://b?q HTTP/1.1\r\nHost: a\r\n\r\n", b"/?q", [(b"host", b"b")]),

@@ -263,6 +263,7 @@ def test_no_head_is_accepted_that_h2_refuses(
     fields = list(fields)
     for field, place in zip(more, places, strict=False):
         fields.insert(place, field)
-    sent = frame(HEADERS, END_HEADERS | (END_STREAM if ends else 0), 1, block(fields))
-    if accepted(Peer(), sent):
-        assert judged(server(), sent)
+    flags = END_HEADERS | (END_STREAM if ends else 0)
+    if accepted(Peer(), frame(HEADERS, flags, 1, block(fields))):
+        # h2 joins cookies before it looks for blanks at the ends of a value: with an empty one it finds its own.
+        assert judged(server(), frame(HEADERS, flags, 1, block([field for field in fields if field != (b"cookie", b"")])))
