@@ -15,7 +15,7 @@ run: .venv/ready ## Start the endpoint demo and print its address (PORT=8000).
 	@$(BIN)/pagi run examples/endpoint_demo/app.py
 
 test: .venv/ready packages ## Run all tests.
-	@$(BIN)/python -m pytest -q $(ARGS)
+	@.ci/tests $(ARGS)
 
 check: .venv/ready packages ## All that CI asks: format, lint, types (mypy and pyright), tests with docs.
 	@echo "check: format"
@@ -27,7 +27,7 @@ check: .venv/ready packages ## All that CI asks: format, lint, types (mypy and p
 	@echo "check: pyright"
 	@$(BIN)/pyright
 	@echo "check: tests"
-	@$(BIN)/python -m pytest -q
+	@.ci/tests
 
 bench: .venv/bench packages ## Compare with other servers and frameworks, side by side.
 	@$(BIN)/python benchmarks/run.py $(ARGS)

@@ -211,6 +211,7 @@ async def test_what_is_listened_to_goes_with_its_last_reader() -> None:
         assert repr(channels) == "<MemoryChannels: 1 topics kept, 0 listened to, 0 subscriptions>"
 
 
+@pytest.mark.usefixtures("new_objects_alone")
 async def test_a_run_of_readers_and_items_leaves_no_objects_behind() -> None:
     async def visit(channels: Channels, n: int) -> None:
         async with channels.subscribe(f"room {n}", "lobby", after="0", policy="drop_oldest", capacity=2) as items:

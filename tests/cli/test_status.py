@@ -98,7 +98,7 @@ def test_a_successor_takes_the_windows_over(folder: Path, tmp_path: Path) -> Non
     with supervised(folder, *flags) as pagi:
         before = {each["pid"] for each in told(pagi, path)}
         pagi.send(signal.SIGUSR2)
-        pagi.until(lambda: pagi.output.count("open to whoever may look in") == 2, "the windows of the successor open")
+        pagi.until_said("open to whoever may look in", times=2)
         after = {each["pid"] for each in told(pagi, path)}
         assert len(after) == 2
         assert not before & after

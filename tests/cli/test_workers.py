@@ -209,6 +209,7 @@ def test_without_workers_the_process_ends_cleanly_after_so_many(loop: str, folde
     assert "lifespan ended" in pagi.output
 
 
+@pytest.mark.quiet
 def test_connections_spread_over_the_workers(folder: Path) -> None:
     with supervised(folder, "main:app", "--workers", "4") as pagi:
         clients = [pagi.connect() for _ in range(64)]

@@ -10,7 +10,7 @@ import pytest
 
 from tests.server.child import read_until, running
 
-pytestmark = pytest.mark.drill
+pytestmark = [pytest.mark.drill, pytest.mark.quiet]
 
 APP = Path(__file__).with_name("app.py")
 READER = """

@@ -13,7 +13,7 @@ import pytest
 from tests.server.child import Child, read_until, running
 from tests.server.wire.client_frames import BINARY, FIN, KEY, RSV1
 
-pytestmark = pytest.mark.drill
+pytestmark = [pytest.mark.drill, pytest.mark.quiet]
 
 APP = Path(__file__).with_name("app.py")
 LOOPS = ["uvloop", "asyncio", "trio"]

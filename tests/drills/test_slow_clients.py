@@ -13,7 +13,7 @@ from tests.faults.latency import Latency, latency_of
 from tests.faults.remains import at_rest, ends_of, settled
 from tests.server.child import Child, running
 
-pytestmark = pytest.mark.drill
+pytestmark = [pytest.mark.drill, pytest.mark.quiet]
 
 APP = Path(__file__).parents[1] / "faults" / "app.py"
 LOOPS = ["uvloop", "trio", "asyncio"] if WHOLE else ["uvloop", "trio"]

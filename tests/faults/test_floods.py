@@ -13,6 +13,8 @@ from tests.faults.remains import Life, settled
 from tests.server.child import Child
 from tests.server.wire.client_frames import FIN, PING, TEXT, frame
 
+pytestmark = pytest.mark.quiet
+
 SECONDS = 0.4
 KIB = 1024
 MIB = 1024 * KIB

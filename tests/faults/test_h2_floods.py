@@ -36,6 +36,8 @@ from tests.faults.latency import beside
 from tests.faults.remains import Life, settled
 from tests.server.child import Child
 
+pytestmark = pytest.mark.quiet
+
 SECONDS = 0.3
 KIB = 1024
 MIB = 1024 * KIB

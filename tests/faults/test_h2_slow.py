@@ -30,6 +30,8 @@ from tests.faults.latency import latency_of
 from tests.faults.remains import Life, at_rest, ends_of, settled
 from tests.server.child import Child, read_rest, running
 
+pytestmark = pytest.mark.quiet
+
 DEADLINE = 1.0
 STREAMS = 100
 """As many as one connection may have."""

@@ -23,7 +23,7 @@ from pagi import (
 from pagi.endpoints.rescue import note_failure
 from tests.recorder import Recorder
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("new_objects_alone")]
 
 
 class Thing:

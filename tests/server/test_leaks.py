@@ -13,7 +13,7 @@ from pagi.gateway import app as pagi_app
 from tests.server.live import GET, Peer, Served, eventually, handshake, served
 from tests.server.wire.client_frames import FIN, TEXT, frame
 
-pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("framing")]
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("framing", "new_objects_alone")]
 
 OURS = ("pagi.server.", "h2.", "wsproto.")
 """Where the classes of what is looked for come from."""
