@@ -18,8 +18,8 @@ LARGEST_BATCH = 16
 """Reads in one thread hop: they double, so that a small file is small in memory and a large one costs few hops."""
 NOWAIT: int | None = getattr(os, "RWF_NOWAIT", None)
 """Linux: read what lies in the page cache, and fail rather than wait for a disk. Then no thread is needed at all."""
-PROBED_BYTES = 4 * CHUNK_BYTES
-RANGE_BYTES = 16 * CHUNK_BYTES
+PROBED_BYTES = 8 * CHUNK_BYTES
+RANGE_BYTES = 64 * CHUNK_BYTES
 _PROBE = bytearray(1)
 
 
@@ -46,7 +46,7 @@ async def send_file(
     a thread, several pieces to a hop, since a hop costs as much as reading many. An `fh` is only read: it stays open, at
     whatever place. One that is a `FileIO` is read like a `file` if both `offset` and `length` are given; any other by a thread.
 
-    With `forward_range` what lies in the page cache of such a file is handed to that unread, up to 1 MiB at a time; it has to
+    With `forward_range` what lies in the page cache of such a file is handed to that unread, up to 4 MiB at a time; it has to
     wait until that left.
 
     Raises:
