@@ -15,6 +15,9 @@ from cryptography.x509.oid import NameOID
 PEM = serialization.Encoding.PEM
 DAY = datetime.timedelta(days=1)
 
+_USES = ("digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement")
+_SIGNS_OTHERS = x509.KeyUsage(**dict.fromkeys(_USES, False), key_cert_sign=True, crl_sign=True, encipher_only=False, decipher_only=False)
+
 Attribute: TypeAlias = "x509.NameAttribute[str]"
 
 
@@ -73,7 +76,8 @@ class Authority:
     ) -> x509.Certificate:
         now = datetime.datetime.now(datetime.UTC)
         names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
-        return (
+        # Python 3.13 asks clients to be strict (RFC 5280 sections 4.2.1.1 to 4.2.1.3).
+        builder = (
             x509.CertificateBuilder()
             .subject_name(subject)
             .issuer_name(self._name)
@@ -83,5 +87,9 @@ class Authority:
             .not_valid_after(now + life)
             .add_extension(x509.SubjectAlternativeName(names), critical=False)
             .add_extension(x509.BasicConstraints(ca=is_authority, path_length=None), critical=True)
-            .sign(self._key, hashes.SHA256())
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
         )
+        if is_authority:
+            builder = builder.add_extension(_SIGNS_OTHERS, critical=True)
+        return builder.sign(self._key, hashes.SHA256())

@@ -53,7 +53,10 @@ class Adopter:
         if asyncio.current_task(self._loop) is not None:
             return self._loop.create_task(work())  # started by another exchange: pipelined ones must not nest
         task: asyncio.Task[None] = asyncio.Task(work(), loop=self._loop, eager_start=True)  # type: ignore[call-arg]
-        return None if task.done() else task
+        if not task.done():
+            return task
+        task.result()  # raises what the first step raised
+        return None
 
     def _start_in_place(self, work: Work) -> asyncio.Task[None] | None:
         """Runs the first step now. Returns the task that goes on with it; None where there was nothing to go on with."""

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import socket
+import sys
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any, cast
@@ -86,6 +87,10 @@ class AsyncioRuntime:
             return 0
         _, stubborn = await asyncio.wait(running, timeout=grace_seconds)
         return len(stubborn)
+
+
+FORGETS_TO_PAUSE = (3, 12) <= sys.version_info < (3, 12, 9) or (3, 13) <= sys.version_info < (3, 13, 2)
+"""In these Pythons asyncio's `writelines` looks at no mark: what a client does not read would grow without bound (CVE-2024-12254)."""
 
 
 class ProtocolLine(asyncio.Protocol):
@@ -185,6 +190,8 @@ class ProtocolLine(asyncio.Protocol):
                 self._write_past(parts)
             else:
                 self._transport.writelines(cast(Sequence[bytes], parts))
+                if FORGETS_TO_PAUSE and self._flushes is None:
+                    self._transport.set_write_buffer_limits(*self._marks)  # looks at them
             if self._flushes is not None:
                 self.pause_writing()  # under the borrowed marks of `when_sent` asyncio has paused already, and would not tell again
 
