@@ -138,13 +138,18 @@ def body(client: socket.socket) -> str:
 
 @contextmanager
 def supervised(
-    folder: Path, *args: str, listens: bool = True, binds: bool = True, environment: Mapping[str, str] | None = None
+    folder: Path,
+    *args: str,
+    listens: bool = True,
+    binds: bool = True,
+    environment: Mapping[str, str] | None = None,
+    python: str | None = None,
 ) -> Generator[Supervised]:
     """Runs `pagi run` in `folder`, on a free port unless `--bind` or the settings name one; whoever still lives in the end is killed."""
     output = folder.parent / f"{folder.name}.output"
     given = {name: value for name, value in os.environ.items() if not name.startswith("PAGI_") and name not in ("PORT", "WEB_CONCURRENCY")}
     where = ["--port", "0"] if binds and "--bind" not in args else []
-    command = [sys.executable, "-m", "pagi", "run", *args, *where]
+    command = [python or sys.executable, "-m", "pagi", "run", *args, *where]
     with output.open("wb") as file:
         process = subprocess.Popen(
             command,
