@@ -99,6 +99,7 @@ def test_the_clock_without_events_is_one_answer(client: httpx2.Client) -> None:
     assert re.fullmatch(r"\d\d:\d\d:\d\d", reply.json()["time"])
 
 
+@pytest.mark.quiet
 def test_the_clock_ticks_every_second(client: httpx2.Client) -> None:
     with client.sse("/clock") as events:
         assert events.response.headers["content-type"].startswith("text/event-stream")

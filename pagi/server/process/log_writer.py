@@ -72,6 +72,7 @@ class LogWriter:
             self._write([data])
             return
         loses = False
+        has_thread = True
         with self._state:
             if self._bytes + len(data) > MOST_BYTES and not past_limit:
                 loses = self._loses(1)
@@ -79,10 +80,11 @@ class LogWriter:
                 self._waiting.append(data)
                 self._bytes += len(data)
                 if self._thread is None:
-                    self._thread = threading.Thread(target=self._run, name="pagi log", daemon=True)
-                    self._thread.start()
+                    has_thread = self._begin_thread()
                 elif not self._is_writing:
                     self._state.notify_all()
+        if not has_thread:
+            self._write_at_once()
         if loses:
             self._tell(f"is read by nobody: {MOST_BYTES // 1024} KiB of it wait, what follows is lost until they are taken")
 
@@ -114,6 +116,22 @@ class LogWriter:
         self._thread = None
         self._waiting, self._bytes, self._lost = [], 0, 0
         self._is_writing = self._is_torn = self.is_failing = False
+
+    def _begin_thread(self) -> bool:
+        thread = threading.Thread(target=self._run, name="pagi log", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # the interpreter ends: from 3.12 on it lets no thread begin then
+            return False
+        self._thread = thread
+        return True
+
+    def _write_at_once(self) -> None:
+        """Writes as much of what waits as is taken now: there is no thread, and never will be."""
+        while self._waiting and self._descriptor is not None and _is_writable(self._descriptor):
+            with self._state:
+                batch = self._take()
+            self._write(batch)
 
     def _run(self) -> None:
         while True:
@@ -251,6 +269,12 @@ def _wait_writable(descriptor: int) -> None:
     waiting = select.poll()
     waiting.register(descriptor, select.POLLOUT)
     waiting.poll()
+
+
+def _is_writable(descriptor: int) -> bool:
+    waiting = select.poll()
+    waiting.register(descriptor, select.POLLOUT)
+    return bool(waiting.poll(0))
 
 
 def _reason(error: OSError) -> str:

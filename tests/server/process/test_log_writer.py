@@ -188,6 +188,24 @@ def test_a_line_that_was_cut_off_stays_a_line_of_its_own(tmp_path: Path) -> None
     assert (tmp_path / "log").read_text() == "0123456789\n0123456789\n012\nafter\n"
 
 
+def test_where_no_thread_may_begin_any_more_lines_are_written_at_once(
+    tmp_path: Path, told: Told, pipe: tuple[int, TextIO], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    with (tmp_path / "log").open("w") as file:
+        writer = LogWriter(file, told)
+        writer.put("one")
+        writer.put("two")
+        assert (tmp_path / "log").read_text() == "one\ntwo\n"
+    unread = LogWriter(pipe[1], told)
+    for _ in range(100):
+        unread.put("x" * 4000)  # more than a pipe takes: nobody waits
+    assert len(os.read(pipe[0], 1 << 20)) >= 4001
+
+
 def test_a_stream_that_is_no_file_is_written_at_once(told: Told) -> None:
     stream = io.StringIO()
     LogWriter(stream, told).put("line")
