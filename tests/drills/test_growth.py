@@ -1,4 +1,4 @@
-"""Ten thousand requests that all go wrong, each in another way: the process is as large afterwards as after the first half of them."""
+"""Twenty thousand requests that all go wrong, each in another way: the process is as large afterwards as after the first half of them."""
 
 from pathlib import Path
 
@@ -53,7 +53,7 @@ def go_wrong(child: Child, count: int) -> None:
 
 @pytest.mark.parametrize("loop", ["uvloop", "trio", "asyncio"] if WHOLE else ["uvloop"])
 def test_what_goes_wrong_leaves_nothing_behind(loop: str, scale: float, tmp_path: Path) -> None:
-    count = int(10_000 * scale) // len(WRONG) // PARTS
+    count = int(20_000 * scale) // len(WRONG) // PARTS
     with running(tmp_path, APP, "--loop", loop) as child:
         before = at_rest(child)
         sizes: list[int] = []
