@@ -229,7 +229,7 @@ def test_the_group_changes_before_the_application_is_imported_and_after_the_sock
 
 @pytest.fixture
 def public() -> Iterator[Path]:
-    """The same as `looking`, where nobody may read and write; pytest's own folders are closed to others."""
+    """The same as `looking`, where the user `nobody` may read and write; pytest's own folders are closed to others."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name, "project")
         folder.mkdir()

@@ -5,14 +5,14 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Generator
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import psutil
 import pytest
 
-from tests.cli.supervised import supervised
+from tests.cli.supervised import Supervised, supervised
 from tests.drills.appender import create
 from tests.drills.conftest import WHOLE
 from tests.faults.live_fleet import Outcome, live_clients
@@ -55,6 +55,15 @@ def rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     create(str(path))
     monkeypatch.setenv("ROLLING_EVENTS", str(path))
     return path
+
+
+@contextmanager
+def four_workers(tmp_path: Path, loop: str) -> Generator[Supervised]:
+    """A supervisor with four of them, which tail the file of events."""
+    folder = tmp_path / "project"
+    folder.mkdir()
+    with supervised(folder, str(APP), "--workers", "4", "--loop", loop, "--no-access-log") as pagi:
+        yield pagi
 
 
 def deploy_under(port: int, rows: Path, deploy: Callable[[], None], *, readers: int, sockets: int) -> Outcome:
@@ -103,9 +112,7 @@ def test_a_restart_loses_no_event_and_cuts_no_websocket(loop: str, scale: float,
 @pytest.mark.parametrize("loop", LOOPS if WHOLE else LOOPS[:1])
 def test_a_rolling_deploy_loses_no_event_and_cuts_no_websocket(loop: str, scale: float, tmp_path: Path, rows: Path) -> None:
     count, rolled = int(500 * scale), 0
-    folder = tmp_path / "project"
-    folder.mkdir()
-    with supervised(folder, str(APP), "--workers", "4", "--loop", loop, "--no-access-log") as pagi:
+    with four_workers(tmp_path, loop) as pagi:
 
         def roll() -> None:
             nonlocal rolled
@@ -123,9 +130,7 @@ def test_a_rolling_deploy_loses_no_event_and_cuts_no_websocket(loop: str, scale:
 @pytest.mark.parametrize("loop", LOOPS if WHOLE else LOOPS[2:])
 def test_a_worker_that_is_killed_takes_nothing_with_it_but_its_own_lines(loop: str, scale: float, tmp_path: Path, rows: Path) -> None:
     count, killed = int(500 * scale), 0
-    folder = tmp_path / "project"
-    folder.mkdir()
-    with supervised(folder, str(APP), "--workers", "4", "--loop", loop, "--no-access-log") as pagi:
+    with four_workers(tmp_path, loop) as pagi:
 
         def kill() -> None:
             nonlocal killed

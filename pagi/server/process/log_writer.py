@@ -121,13 +121,13 @@ class LogWriter:
         thread = threading.Thread(target=self._run, name="pagi log", daemon=True)
         try:
             thread.start()
-        except RuntimeError:  # the interpreter ends: from 3.12 on it lets no thread begin then
+        except RuntimeError:  # the system has none left, or the interpreter ends: from 3.12 on it lets none begin then
             return False
         self._thread = thread
         return True
 
     def _write_at_once(self) -> None:
-        """Writes as much of what waits as is taken now: there is no thread, and never will be."""
+        """Writes as much of what waits as is taken now: there is no thread to do it later."""
         while self._waiting and self._descriptor is not None and _is_writable(self._descriptor):
             with self._state:
                 batch = self._take()

@@ -25,6 +25,9 @@ from pagi.server.wire.response_writer import JOIN_BYTES
 
 log = logging.getLogger("pagi.server")
 
+FORGETS_TO_PAUSE = (3, 12) <= sys.version_info < (3, 12, 9) or (3, 13) <= sys.version_info < (3, 13, 2)
+"""In these Pythons asyncio's `writelines` looks at no mark: what a client does not read would grow without bound (CVE-2024-12254)."""
+
 
 class FutureWaiter:
     """A one-shot event on an asyncio loop. Every waiting task has a future of its own: cancelling one leaves the others waiting."""
@@ -87,10 +90,6 @@ class AsyncioRuntime:
             return 0
         _, stubborn = await asyncio.wait(running, timeout=grace_seconds)
         return len(stubborn)
-
-
-FORGETS_TO_PAUSE = (3, 12) <= sys.version_info < (3, 12, 9) or (3, 13) <= sys.version_info < (3, 13, 2)
-"""In these Pythons asyncio's `writelines` looks at no mark: what a client does not read would grow without bound (CVE-2024-12254)."""
 
 
 class ProtocolLine(asyncio.Protocol):
