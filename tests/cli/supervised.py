@@ -90,7 +90,7 @@ class Supervised:
 
     def until_said(self, text: str, times: int = 1) -> None:
         """Waits for its words. A process that ended with 0 may have left them to a daemon, or to its successor."""
-        until(lambda: self.output.count(text) >= times or self.process.poll(), f"{text!r}, {times} times, in:\n{self.output}")
+        self.until(lambda: self.output.count(text) >= times or self.process.poll(), f"it says {text!r}, {times} times")
         assert self.output.count(text) >= times, f"it ended with {self.process.returncode}, and did not say {text!r}:\n{self.output}"
 
     def until(self, holds: Callable[[], object], what: str) -> None:

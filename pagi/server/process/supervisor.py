@@ -114,8 +114,6 @@ class Supervisor:
             self._code = EXIT_START
             self._leave()
             return self._code
-        if self.manager.watchdog_seconds is not None:
-            self._stay_alive(self.manager.watchdog_seconds)
         self.fleet.begin(self.plan.workers)
         while not self._is_over:
             waiting.turn()
@@ -166,6 +164,8 @@ class Supervisor:
             take_over(self.plan.word)
             self._open_windows_when_free(waiting.now() + TAKING_OVER_SECONDS)
         self.manager.ready()
+        if self.manager.watchdog_seconds is not None:
+            self._stay_alive(self.manager.watchdog_seconds)
         if self._waits is not None:
             let_streams_go()
             self._tell_who_waits(EXIT_CLEAN)
@@ -245,8 +245,9 @@ class Supervisor:
             opened.close()
 
     def _stay_alive(self, seconds: float) -> None:
-        self.manager.alive()
-        self.waiting.at(self.waiting.now() + seconds, lambda: self._stay_alive(seconds))
+        if self._is_in_charge:
+            self.manager.alive()
+            self.waiting.at(self.waiting.now() + seconds, lambda: self._stay_alive(seconds))
 
     def _open_windows(self, *, fails: bool = True) -> bool:
         """Lets look in whoever may. Returns whether that can be; it is an error unless it need not yet be."""

@@ -8,6 +8,9 @@ from collections.abc import Mapping
 
 log = logging.getLogger("pagi.server")
 
+PATIENCE_SECONDS = 1.0
+"""How long a word may wait while systemd takes none: long enough for a busy one, and no reason for us to stand still."""
+
 VARIABLES = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
 """Meant for the main process alone: workers and what they start are not to speak for it."""
 
@@ -33,27 +36,24 @@ class ServiceManager:
         self._tell("STOPPING=1")
 
     def alive(self) -> None:
-        """The watchdog is to wait anew."""
-        self._tell("WATCHDOG=1")
+        """The watchdog is to wait anew. Where systemd takes nothing now, the next one may do."""
+        self._tell("WATCHDOG=1", patience_seconds=0.0)
 
     def main_process(self, pid: int) -> None:
         """Another process goes on as the service."""
         self._tell(f"MAINPID={pid}")
 
-    def status(self, text: str) -> None:
-        """A line for people."""
-        self._tell(f"STATUS={text}")
-
-    def _tell(self, text: str) -> None:
+    def _tell(self, text: str, patience_seconds: float = PATIENCE_SECONDS) -> None:
         if not self._address:
             return
         address = f"\0{self._address[1:]}" if self._address.startswith("@") else self._address
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as out:
+                out.settimeout(patience_seconds)
                 out.connect(address)
                 out.sendall(text.encode())
         except OSError as error:
-            log.warning("systemd could not be told %s: %s", text.partition("\n")[0], error.strerror)
+            log.warning("systemd could not be told %s: %s", text.partition("\n")[0], error.strerror or error)
 
 
 def _watchdog(environment: Mapping[str, str]) -> float | None:

@@ -2,12 +2,13 @@
 
 import os
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from pagi.server.process.systemd import ServiceManager
+from pagi.server.process.systemd import PATIENCE_SECONDS, ServiceManager
 from tests.server.conftest import Lines
 
 
@@ -40,6 +41,17 @@ def test_without_systemd_nothing_happens() -> None:
 def test_a_socket_that_is_gone_is_a_warning_and_no_failure(tmp_path: Path, log: Lines) -> None:
     ServiceManager({"NOTIFY_SOCKET": str(tmp_path / "gone")}).ready()
     assert "systemd could not be told READY=1: No such file or directory" in log.server
+
+
+def test_a_systemd_that_takes_nothing_does_not_hold_us_up(listening: tuple[str, socket.socket], log: Lines) -> None:
+    manager = ServiceManager({"NOTIFY_SOCKET": listening[0]})
+    begun = time.monotonic()
+    while "systemd could not be told WATCHDOG=1: Resource temporarily unavailable" not in log.server:
+        manager.alive()
+    assert time.monotonic() - begun < PATIENCE_SECONDS
+    manager.stopping()
+    assert "systemd could not be told STOPPING=1: timed out" in log.server
+    assert time.monotonic() - begun < 3 * PATIENCE_SECONDS
 
 
 @pytest.mark.parametrize(
