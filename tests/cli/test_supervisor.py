@@ -331,6 +331,18 @@ def test_systemd_is_told_of_every_turn(folder: Path) -> None:
             assert _heard(manager, "STOPPING=1")
 
 
+def test_the_first_that_systemd_hears_is_that_it_serves(folder: Path) -> None:
+    """However long the start takes: a word at each turn of the watchdog would meanwhile fill a socket that nobody reads."""
+    (folder / "main.py").write_text(f"import time\ntime.sleep(1.5)\n{APP}")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(folder / "notify"))
+        manager.settimeout(PATIENCE_SECONDS)
+        told = {"NOTIFY_SOCKET": str(folder / "notify"), "WATCHDOG_USEC": "100000"}
+        with supervised(folder, "main:app", *TWO, environment=told):
+            assert manager.recv(4096) == b"READY=1"
+            assert manager.recv(4096) == b"WATCHDOG=1"
+
+
 def test_systemd_is_told_of_one_process_too(looking: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(looking / "notify"))
