@@ -1,12 +1,16 @@
 """Deadlines without timers: one sweep per process looks at every connection, never early, late by at most one period.
 
-A process that stood still, because a handler blocked the loop or the system stopped it, gives everybody one period more.
+A process that stood still, because a handler blocked the loop or the system stopped it, gives everybody a period more.
 """
 
 from collections.abc import Callable
 
 from pagi.server.options import ServerOptions
 from pagi.server.runtime import Runtime, Timer
+
+MOST_LEFT_OUT = 3
+"""Sweeps in a row. One may be no more than a busy system's, and the next that of the handler that blocks: both are to count. A process
+that is late at every turn still judges, at every fourth."""
 
 
 def sweep_period(options: ServerOptions) -> float:
@@ -37,8 +41,9 @@ def sweep_period(options: ServerOptions) -> float:
 class Sweeper:
     """Calls `tick()` every `period` seconds for as long as it is started, and `sweep(now)` with it.
 
-    A sweep that comes late by more than a period is left out, though never two in a row. What clients sent while the process stood
-    still is in the system's hands, and uvloop and trio may call a timer before they look there: nobody is judged before that.
+    A sweep that comes late by more than a period is left out, though never more than `MOST_LEFT_OUT` in a row. What clients sent while
+    the process stood still is in the system's hands, and uvloop and trio may call a timer before they look there: nobody is judged
+    before that.
     """
 
     def __init__(self, runtime: Runtime, period: float, tick: Callable[[], None], sweep: Callable[[float], None]) -> None:
@@ -48,7 +53,7 @@ class Sweeper:
         self._sweep = sweep
         self._timer: Timer | None = None
         self._due = 0.0
-        self._left_out = False
+        self._left_out = 0
 
     def start(self) -> None:
         """Arranges the next sweep, one period from now."""
@@ -64,7 +69,9 @@ class Sweeper:
     def _call(self) -> None:
         self._tick()
         now = self._runtime.now()
-        self._left_out = now - self._due > self._period and not self._left_out
-        if not self._left_out:
+        if now - self._due > self._period and self._left_out < MOST_LEFT_OUT:
+            self._left_out += 1
+        else:
+            self._left_out = 0
             self._sweep(now)
         self.start()
