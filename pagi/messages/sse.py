@@ -3,10 +3,11 @@
 from collections.abc import Callable
 from typing import Any, Literal
 
+import anyio
 from typing_extensions import TypeIs
 
 from pagi.gateway.direct import Direct, is_direct
-from pagi.gateway.types import Receive, Scope
+from pagi.gateway.types import Message, Receive, Scope
 from pagi.http.errors import AppError
 from pagi.http.event_stream import Event, encode, encode_comment, encode_json, encode_retry, encode_text
 from pagi.messages.channel import Channel
@@ -23,12 +24,14 @@ class StreamClosed(AppError):
 class SSE(WithBody):
     """One event stream. The request's body can be read until it starts, and after."""
 
-    __slots__ = ("_channel", "_encode", "direct", "keepalive_seconds", "retry_seconds", "state")
+    __slots__ = ("_channel", "_encode", "_leaving", "direct", "keepalive_seconds", "retry_seconds", "state")
 
     def __init__(self, scope: Scope, receive: Receive, channel: Channel, encode: Callable[[Any], bytes]) -> None:
         super().__init__(scope, receive)
         self._channel = channel
         self._encode = encode
+        self._leaving: anyio.Event | None = None
+        """The head is on its way, in one of two tasks: what follows waits for it."""
         raw = channel.raw
         self.direct: Direct | None = raw if is_direct(raw) else None
         """The server's plain calls, where nothing stands in between: events then go out as bytes."""
@@ -54,6 +57,8 @@ class SSE(WithBody):
         Raises:
             ClientGone: the client left.
         """
+        if self._leaving is not None:
+            await self._leaving.wait()
         if self.state != "pending" or self.is_raw:
             return
         if self.direct is not None:
@@ -63,7 +68,13 @@ class SSE(WithBody):
         if self.retry_seconds is not None:
             event["retry"] = round(self.retry_seconds * 1000)
         self.state = "started"
-        await self._channel(event)
+        leaving = self._leaving = anyio.Event()
+        try:
+            with anyio.CancelScope(shield=True):  # cancelled in the middle, nobody would know whether it left
+                await self._channel(event)
+        finally:
+            self._leaving = None
+            leaving.set()
 
     def start_at_once(self, direct: Direct, *, status: int = 200, headers: HeadersLike | None = None) -> None:
         """`start` without waiting, where the server takes plain calls.
@@ -99,11 +110,11 @@ class SSE(WithBody):
             if self.direct.chunk(self.encoded(item)):
                 await self.direct.pace()
         elif isinstance(item, str):
-            await self._channel.raw({"type": "sse.send", "data": item})
+            await self._follow({"type": "sse.send", "data": item})
         elif is_event(item):
-            await self._channel.raw(self._event(item))
+            await self._follow(self._event(item))
         else:
-            await self._channel.raw({"type": "sse.send", "data": self._encode(item).decode()})
+            await self._follow({"type": "sse.send", "data": self._encode(item).decode()})
 
     def encoded(self, item: Any) -> bytes:
         """The bytes of what `send` would send.
@@ -125,7 +136,7 @@ class SSE(WithBody):
         if self.state != "started":
             await self._ready("a comment")
         if self.direct is None:
-            await self._channel.raw({"type": "sse.comment", "comment": text})
+            await self._follow({"type": "sse.comment", "comment": text})
         elif self.direct.chunk(encode_comment(text)):
             await self.direct.pace()
 
@@ -137,7 +148,7 @@ class SSE(WithBody):
         """
         self.keepalive_seconds = interval_seconds
         if self.state == "started":
-            await self._channel.raw({"type": "sse.keepalive", "interval": interval_seconds})
+            await self._follow({"type": "sse.keepalive", "interval": interval_seconds})
 
     async def close(self, *, retry_seconds: float | None = None) -> None:
         """Ends the stream; one that never started is started first. A second call does nothing.
@@ -154,6 +165,11 @@ class SSE(WithBody):
         await self._channel.raw(
             {"type": "sse.close"} if retry_seconds is None else {"type": "sse.close", "retry": round(retry_seconds * 1000)}
         )
+
+    async def _follow(self, event: Message) -> None:
+        if self._leaving is not None:
+            await self._leaving.wait()
+        await self._channel.raw(event)
 
     async def _ready(self, what: str) -> None:
         self.check_open(what)

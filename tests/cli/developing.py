@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx2
 import psutil
 
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 60.0
 ADDRESS = re.compile(r"https?://127\.0\.0\.1:(\d+)")
 
 

@@ -258,10 +258,11 @@ async def test_nothing_is_sent_after_a_close(server: Server) -> None:
     assert (await feed(closed, server).stream("/")).outline == ["sse.start", "sse.close"]
 
 
-async def run_until_blocked(exchange: Exchange, then: Callable[[], None], *, seconds: float = 0.02) -> None:
+async def run_until_blocked(exchange: Exchange, then: Callable[[], None], *, seconds: float = 0.0) -> None:
     async with anyio.create_task_group() as group:
         group.start_soon(exchange.run)
         await anyio.sleep(seconds)
+        await anyio.wait_all_tasks_blocked()
         then()
 
 
@@ -294,6 +295,43 @@ async def test_clients_that_are_sent_away_do_not_all_come_back_at_once(server: S
         told.append(exchange.events[-1]["retry"])
     assert len(set(told)) > 10
     assert max(told) - min(told) > 300
+
+
+async def test_a_stream_that_is_ended_while_its_head_leaves_ends_behind_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def ticks() -> AsyncIterator[str]:
+        yield "a"
+        await anyio.sleep_forever()
+
+    exchange = feed(ticks, "events").http("GET", "/", headers={"accept": "text/event-stream"})
+    passed = exchange.send
+
+    async def send(event: dict[str, Any]) -> None:
+        if event["type"] == "sse.start":
+            exchange.handle.mark_closing(0)
+        await passed(event)  # with a checkpoint before it counts
+
+    monkeypatch.setattr(exchange, "send", send)
+    assert (await exchange.run()).outline == ["sse.start", "sse.close"]
+
+
+async def test_no_event_overtakes_a_head_that_another_task_sends(monkeypatch: pytest.MonkeyPatch) -> None:
+    leaving = anyio.Event()
+
+    async def late() -> AsyncIterator[str]:
+        await leaving.wait()
+        yield "a"
+
+    exchange = feed(late, "events").http("GET", "/", headers={"accept": "text/event-stream"})
+    passed = exchange.send
+
+    async def send(event: dict[str, Any]) -> None:
+        if event["type"] == "sse.start":
+            leaving.set()
+            await anyio.sleep(0.05)
+        await passed(event)
+
+    monkeypatch.setattr(exchange, "send", send)
+    assert (await exchange.run()).outline == ["sse.start", "sse.send", "sse.close"]
 
 
 async def test_a_stream_that_listens_ends_itself(server: Server) -> None:
