@@ -106,26 +106,33 @@ form.elements.text.addEventListener("keydown", (event) => {
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) form.requestSubmit();
 });
 
-let sending = false; // a button that is disabled would lose the focus
+let unanswered = 0;
+let sent = Promise.resolve(); // one message after the other, in the order in which they were written
 
-form.addEventListener("submit", async (event) => {
-  event.preventDefault();
-  if (sending) return;
-  sending = true;
+const post = async (said) => {
   [...fields, "form"].forEach((field) => complain(field, ""));
-  const said = Object.fromEntries(fields.map((field) => [field, form.elements[field].value.trim()]));
   try {
     const options = { method: "POST", body: JSON.stringify(said), headers: { "content-type": "application/json" } };
     put(await ask("api/messages", options));
-    form.elements.text.value = "";
-    form.elements.text.focus();
   } catch (error) {
+    const { text } = form.elements;
+    text.value = [said.text, text.value].filter(Boolean).join(" ");
     if (!(error instanceof Refused)) complain("form", "The server did not answer. Your message is still here, try again.");
     else if (error.errors.length === 0) complain("form", error.message);
     for (const { path, message } of error.errors ?? []) complain(path.replace("body.", ""), message);
     form.querySelector("[aria-invalid=true]")?.focus();
   }
-  sending = false;
+  unanswered -= 1;
+};
+
+form.addEventListener("submit", (event) => {
+  event.preventDefault();
+  const said = Object.fromEntries(fields.map((field) => [field, form.elements[field].value.trim()]));
+  if (unanswered > 0 && said.text === "") return; // a second click for the same message
+  unanswered += 1;
+  form.elements.text.value = ""; // at once: the feed may show it before the answer comes, and then the next is begun
+  form.elements.text.focus();
+  sent = sent.then(() => post(said));
 });
 
 const erase = async (id) => {
