@@ -5,6 +5,8 @@ import re
 import signal
 import socket
 import time
+from collections import Counter
+from contextlib import ExitStack
 from pathlib import Path
 
 import psutil
@@ -211,15 +213,13 @@ def test_without_workers_the_process_ends_cleanly_after_so_many(loop: str, folde
 
 @pytest.mark.quiet
 def test_connections_spread_over_the_workers(folder: Path) -> None:
-    with supervised(folder, "main:app", "--workers", "4") as pagi:
-        clients = [pagi.connect() for _ in range(64)]
-        counts: dict[bytes, int] = {}
+    with supervised(folder, "main:app", "--workers", "4") as pagi, ExitStack() as opened:
+        clients = [opened.enter_context(pagi.connect()) for _ in range(64)]  # all stay open until the last one is counted
+        counts: Counter[bytes] = Counter()
         for client in clients:
             client.sendall(request(close=False))
         for client in clients:
-            pid = client.recv(65536).rpartition(b" ")[2]
-            counts[pid] = counts.get(pid, 0) + 1
-            client.close()
+            counts[client.recv(65536).rpartition(b" ")[2]] += 1
         print(f"\n64 connections on 4 workers: {sorted(counts.values())}")
         assert max(counts.values()) <= 64 * 0.4, counts
 
