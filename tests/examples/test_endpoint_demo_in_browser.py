@@ -200,6 +200,25 @@ def test_invalid_input_shows_all_that_is_wrong_and_is_kept(alone: Page) -> None:
 
 
 @one_loop
+def test_what_is_typed_while_a_message_is_on_its_way_is_the_next_one(alone: Page) -> None:
+    first: list[Route] = []
+
+    def held(route: Route) -> None:
+        route.continue_() if first else first.append(route)
+
+    message = alone.get_by_role("textbox", name="Message", exact=True)
+    alone.get_by_role("textbox", name="Your name", exact=True).fill("Ada")
+    alone.route("**/api/messages", held)
+    for text in ("one", "two"):
+        message.press_sequentially(text)
+        message.press("Control+Enter")
+        expect(message).to_have_value("")
+    expect(texts(alone)).to_have_count(0)
+    first[0].continue_()
+    expect(texts(alone)).to_have_text(["two", "one"])
+
+
+@one_loop
 def test_all_can_be_done_by_keyboard(alone: Page) -> None:
     keys = alone.keyboard
     alone.get_by_role("link", name="Open a second page").focus()

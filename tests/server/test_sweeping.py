@@ -63,7 +63,7 @@ def test_a_turn_that_is_late_by_less_than_a_period_judges() -> None:
     assert Hours().turn(late=PERIOD)
 
 
-def test_a_late_turn_excuses_no_other() -> None:
+def test_a_late_turn_uses_up_no_excuse() -> None:
     """As on a busy system: one turn comes late by chance, and the process stands still right after it."""
     hours = Hours()
     assert [hours.turn(late=1.1), hours.turn(late=90.0), hours.turn()] == [False, False, True]
