@@ -235,7 +235,8 @@ class WebSocketSession:
         """Answers a ping or a Close. Returns whether there is nothing more to it."""
         if isinstance(event, Ping):
             self.pings += 1
-            if self._answers_pings:
+            # Nothing follows our own Close (RFC 6455 section 5.5.1), and a ping that crossed it needs no answer (5.5.2).
+            if self._answers_pings and self._frames.state is ConnectionState.OPEN:
                 self._send(event.response())
             return True
         if isinstance(event, CloseConnection) and self._frames.state is ConnectionState.REMOTE_CLOSING:

@@ -68,6 +68,15 @@ async def test_pings_are_answered_while_the_test_receives() -> None:
             assert closed.value.code == 1006
 
 
+async def test_a_ping_that_crosses_the_close_is_not_answered() -> None:
+    async with TestClient(echo, ws_ping_interval_seconds=0.01, ws_ping_timeout_seconds=10) as client, client.websocket("/") as ws:
+        await anyio.sleep(0.1)  # pings lie there unread when the Close goes out
+        await ws.close(4001)
+        assert ws.closed is not None
+        assert ws.closed.code == 4001
+        assert ws.pings > 0
+
+
 async def test_a_denial_is_an_answer() -> None:
     async with TestClient(echo) as client:
         with pytest.raises(WebSocketDenied) as denied:
