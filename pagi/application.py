@@ -1,7 +1,7 @@
 """The App: routers, middleware and lifespan made into one callable that any ASGI server can serve."""
 
 import copy
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal, TypeVar, cast
 
 import anyio
@@ -24,6 +24,7 @@ from pagi.gateway.asgi import as_asgi
 from pagi.gateway.marker import Marker
 from pagi.gateway.types import ASGIApp, Receive, Scope, Send
 from pagi.http.errors import AppError, ConfigError
+from pagi.injection.plan import Step
 from pagi.injection.providers import Provider
 from pagi.injection.registry import Overrides, check_untaken
 from pagi.lifespan import Lifespan, run_lifespan
@@ -200,6 +201,9 @@ class App(Router, extends_router=True):
     def _lifespans(self) -> list[tuple[Any, Lifespan]]:
         return [(app, app.lifespan) for app in _apps(self) if app.lifespan is not None]
 
+    def _app_steps(self) -> Iterable[Step]:
+        return self._ready.app_steps.values()
+
     def _threads_of_this_loop(self) -> anyio.CapacityLimiter:
         try:
             return self._limiter.get()
@@ -214,7 +218,7 @@ class App(Router, extends_router=True):
         """The ASGI application."""
         kind = scope["type"]
         if kind == "lifespan":
-            await run_lifespan(self.build, self._lifespans, lambda: self._ready.app_steps.values(), scope, receive, send)
+            await run_lifespan(self.build, self._lifespans, self._app_steps, scope, receive, send)
             return
         site = self._site
         if site is None:

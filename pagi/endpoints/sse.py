@@ -197,11 +197,11 @@ async def run(call: Call, life: Life) -> Response:
                             await sse.send(item)
                     else:
                         # As `sse.send`, without a coroutine for each event: they come in bursts.
-                        take, encoded = direct.chunk, sse.encoded
+                        take = direct.chunk
                         async for item in events:
                             if sse.state != "started":
                                 life.begin(direct)
-                            if take(encoded(item)):
+                            if take(sse.encoded(item)):
                                 await direct.pace()
                 finally:
                     close = getattr(events, "aclose", None)

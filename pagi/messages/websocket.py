@@ -187,50 +187,44 @@ class WebSocket(Opening):
 
     # ---- receiving
 
-    async def receive(self) -> str | bytes:
-        """The next message, text or binary.
+    def receive(self) -> Coroutine[Any, Any, str | bytes]:
+        """The next message, text or binary; to be awaited.
 
         Raises:
             WebSocketClosed: the session ended.
             WrongState: the handshake is not accepted.
         """
-        if not self.is_heard:
-            raise self._closed()
-        event = await self._receive()
-        message = self.message(event)
-        if message is None:
-            raise self._closed()
-        return message
+        return self._next(as_it_is)
 
-    async def receive_text(self) -> str:
-        """The next message, which must be text.
+    def receive_text(self) -> Coroutine[Any, Any, str]:
+        """The next message, which must be text; to be awaited.
 
         Raises:
             BadMessage: it is binary (1003).
             WebSocketClosed: the session ended.
             WrongState: the handshake is not accepted.
         """
-        return as_text(await self.receive())
+        return self._next(as_text)
 
-    async def receive_bytes(self) -> bytes:
-        """The next message, which must be binary.
+    def receive_bytes(self) -> Coroutine[Any, Any, bytes]:
+        """The next message, which must be binary; to be awaited.
 
         Raises:
             BadMessage: it is text (1003).
             WebSocketClosed: the session ended.
             WrongState: the handshake is not accepted.
         """
-        return as_bytes(await self.receive())
+        return self._next(as_bytes)
 
-    async def receive_json(self) -> Any:
-        """The next message, decoded as JSON.
+    def receive_json(self) -> Coroutine[Any, Any, Any]:
+        """The next message, decoded as JSON; to be awaited.
 
         Raises:
             BadMessage: it is not JSON (1007).
             WebSocketClosed: the session ended.
             WrongState: the handshake is not accepted.
         """
-        return as_json(await self.receive())
+        return self._next(as_json)
 
     def iter_text(self) -> AsyncIterator[str]:
         """Text messages until the session ends, empty ones too."""
@@ -243,6 +237,14 @@ class WebSocket(Opening):
     def iter_json(self) -> AsyncIterator[Any]:
         """Messages decoded as JSON until the session ends."""
         return Messages(self, self._receive, as_json)
+
+    async def _next(self, read: Callable[[str | bytes], T]) -> T:
+        if not self.is_heard:
+            raise self._closed()
+        message = self.message(await self._receive())
+        if message is None:
+            raise self._closed()
+        return read(message)
 
     def message(self, event: Message) -> str | bytes | None:
         """What an event carries; None for the end of the session, which is noted."""
@@ -296,6 +298,11 @@ class Messages(AsyncIterator[T]):
             if message is not None:
                 return self._convert(message)
         raise StopAsyncIteration
+
+
+def as_it_is(message: str | bytes) -> str | bytes:
+    """A message of either kind."""
+    return message
 
 
 def as_text(message: str | bytes) -> str:

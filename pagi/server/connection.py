@@ -36,9 +36,10 @@ class Connection(LineHolder):
         self.transport = TransportHandle(self._buffered, options.flow.high_water_bytes, options.flow.low_water_bytes)
         self.unyielded_bytes = self.unyielded_events = 0
         self.flush_at = min(FLUSH_BYTES, options.flow.high_water_bytes)
-        self._exchanges: dict[int, Exchange] = {}
+        self._exchanges: list[Exchange] = []
+        """The last one is the engine's, unless that is over; the others were answered, and their tasks go on."""
         self._congested_waiters: list[Waiter] | None = None
-        self._unspilled: list[Exchange] = []
+        self._unspilled: list[Exchange] | None = None
         self._exchange_waits = False
         """A request waits until the client has read enough of the last answer."""
         self._starting = False
@@ -82,7 +83,7 @@ class Connection(LineHolder):
         """The line is gone, whoever ended it."""
         if not self.found_lost():
             return
-        for exchange in list(self._exchanges.values()):
+        for exchange in list(self._exchanges):
             exchange.disconnected(reason)
         self._wake_senders()
         self.transport.drop()
@@ -109,12 +110,12 @@ class Connection(LineHolder):
         """Looks at every deadline of the connection and of its exchanges."""
         timeouts = self.service.options.timeouts
         if self._lost_at is not None:
-            self.abandon_lost(list(self._exchanges.values()), now)
+            self.abandon_lost(list(self._exchanges), now)
             return
         if self.stands_still(now):
             self._cut(Reason.WRITE_TIMEOUT)
             return
-        for exchange in list(self._exchanges.values()):
+        for exchange in list(self._exchanges):
             exchange.sweep(now)
         if self._exchanges:
             return
@@ -131,18 +132,18 @@ class Connection(LineHolder):
         """
         if self._exchanges:
             self.engine.close_after()
-            for exchange in list(self._exchanges.values()):
+            for exchange in list(self._exchanges):
                 exchange.begin_closing(deadline)
         elif self._head_since is None and not (self.service.is_retiring and self.service.options.timeouts.keep_alive_seconds):
             self._line.close()
 
     def look(self, now: float) -> list[OpenExchange]:
         """What is going on here."""
-        return [exchange.look(now, self.client()) for exchange in self._exchanges.values()]
+        return [exchange.look(now, self.client()) for exchange in self._exchanges]
 
     def cut(self) -> list[object]:
         """The deadline passed: ends every exchange with `server_shutdown`. Returns the tasks that still run."""
-        tasks = [exchange.task for exchange in self._exchanges.values()]
+        tasks = [exchange.task for exchange in self._exchanges]
         self._cut(Reason.SERVER_SHUTDOWN)
         return tasks
 
@@ -154,15 +155,19 @@ class Connection(LineHolder):
             self._flush_later()
 
     def spill_later(self, exchange: Exchange) -> None:
-        if not self._unspilled or self._unspilled[-1] is not exchange:  # a burst of messages asks for each
-            self._unspilled.append(exchange)
+        unspilled = self._unspilled
+        if unspilled is None:
+            self._unspilled = [exchange]
+        elif unspilled[-1] is not exchange:  # a burst of messages asks for each
+            unspilled.append(exchange)
         if not self._flush_due:
             self._flush_later()
 
     def flush(self) -> None:
-        if self._unspilled:
+        unspilled = self._unspilled
+        if unspilled is not None:
             self._flush_due = True  # what is spilled now need not arrange for another flush
-            unspilled, self._unspilled = self._unspilled, []
+            self._unspilled = None
             for exchange in unspilled:
                 exchange.spill()
         self._write_out()
@@ -247,7 +252,7 @@ class Connection(LineHolder):
         self._line.close()
 
     def over(self, exchange: Exchange) -> None:
-        self._exchanges.pop(exchange.stream_id, None)
+        self._exchanges.remove(exchange)
         if self._exchanges:
             return
         if self._lost_at is not None:
@@ -264,7 +269,9 @@ class Connection(LineHolder):
             if type(event) is Request:
                 self._request(event)
                 continue
-            exchange = self._exchanges.get(event.stream_id)
+            exchange = self._exchanges[-1] if self._exchanges else None
+            if exchange is not None and exchange.stream_id != event.stream_id:
+                exchange = None  # it ended before its input did
             match event:
                 case BodyData():
                     if exchange is not None:
@@ -312,7 +319,7 @@ class Connection(LineHolder):
             return
         if self._input_over:
             self.received(b"")
-        elif self.reading_paused and all(exchange.waiting() <= self.transport.low_water_mark for exchange in self._exchanges.values()):
+        elif self.reading_paused and all(exchange.waiting() <= self.transport.low_water_mark for exchange in self._exchanges):
             self._resume_reading()
 
     def _request(self, request: Request) -> None:
@@ -331,7 +338,7 @@ class Connection(LineHolder):
                 self._refuse(handshake.status, handshake.detail, list(handshake.headers))
                 return
             exchange = WebSocketExchange(self, request, handshake)
-        self._exchanges[request.stream_id] = exchange
+        self._exchanges.append(exchange)
         service.begins()
         if service.is_leaving:
             self.engine.close_after()
@@ -386,7 +393,7 @@ class Connection(LineHolder):
         self._line.close(linger=True)
 
     def _cut(self, reason: Reason) -> None:
-        for exchange in list(self._exchanges.values()):
+        for exchange in list(self._exchanges):
             exchange.disconnected(reason)
         self._line.abort()
         self.lost(reason)
@@ -412,4 +419,4 @@ class Connection(LineHolder):
             self.flush()
 
     def _buffered(self) -> int:
-        return sum(exchange.unspilled() for exchange in self._unspilled) + self.engine.queued(0) + self._line.buffered()
+        return sum(exchange.unspilled() for exchange in self._unspilled or ()) + self.engine.queued(0) + self._line.buffered()

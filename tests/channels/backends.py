@@ -7,7 +7,7 @@ import msgspec
 
 from pagi.channels import Channels, Gap, MemoryChannels, Subscription, Topic
 
-PATIENCE_SECONDS = 10.0
+PATIENCE_SECONDS = 30.0
 """After which a test that waits for an item has failed."""
 
 

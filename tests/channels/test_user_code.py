@@ -145,7 +145,7 @@ async def test_closed_channels_end_their_feeds() -> None:
             await channels.publish(BOARD, Message(1, ""))
             await feed.receive()
             await channels.aclose()
-            with anyio.fail_after(10):
+            with anyio.fail_after(20):
                 assert [event async for event in feed] == []
 
 

@@ -98,10 +98,8 @@ def test_it_cuts_its_work_when_the_channel_ends(loop: str, folder: Path) -> None
         told.hear(Ready)
         with told.ask("/stuck"):
             time.sleep(0.2)
-            began = time.monotonic()
             told.process.let_go()
-            assert told.process.wait(2.0) == 4
-            assert time.monotonic() - began < 2
+            assert told.process.wait(15.0) == 4  # it would work on for a minute
 
 
 def test_it_beats_while_its_loop_turns_and_only_then(folder: Path) -> None:

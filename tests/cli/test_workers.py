@@ -62,7 +62,7 @@ def test_an_interrupt_of_the_whole_group_is_graceful_and_a_second_one_cuts(folde
         began = time.monotonic()
         os.killpg(pagi.process.pid, signal.SIGINT)
         assert pagi.exit_code() == 4
-        assert time.monotonic() - began < 4
+        assert time.monotonic() - began < 15
     assert pagi.output.count("lifespan ended") == 2
     assert "interrupted twice" in pagi.output
 
@@ -84,6 +84,7 @@ def test_term_while_the_workers_start_ends_all_cleanly(folder: Path) -> None:
         assert not any(map(psutil.pid_exists, workers))
 
 
+@pytest.mark.quiet
 @pytest.mark.parametrize("loop", LOOPS)
 def test_no_worker_outlives_a_supervisor_that_is_killed(loop: str, folder: Path) -> None:
     with supervised(folder, "main:app", *TWO, "--loop", loop) as pagi, pagi.connect() as client:

@@ -224,5 +224,5 @@ async def test_starlette_mounts_it_and_its_middleware_sees_the_bytes(tmp_path: P
         assert (await client.get("/static/docs/")).content == b"<p>text</p>" * 1000
         squeezed = await client.get("/static/docs/", headers={"accept-encoding": "gzip"})
         assert squeezed.headers["content-encoding"] == "gzip"
-        with anyio.fail_after(5):
+        with anyio.fail_after(20):
             assert (await client.get("/static/none")).status == 404

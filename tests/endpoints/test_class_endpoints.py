@@ -425,13 +425,13 @@ async def test_a_stream_or_session_that_somebody_else_closes_is_over_and_is_told
         async with client.sse("/feed") as events:
             await client.post("/close")
             assert [event async for event in events] == []
-            with anyio.fail_after(5):
+            with anyio.fail_after(20):
                 await told.wait()
         told = anyio.Event()
         async with client.websocket("/chat") as ws:
             await client.post("/close")
             assert [message async for message in ws] == []
-            with anyio.fail_after(5):
+            with anyio.fail_after(20):
                 await told.wait()
 
 

@@ -15,7 +15,7 @@ from pagi.testing import TestClient
 from tests.conftest import BACKENDS
 from tests.examples.servers import EVERY, ExampleServer
 
-PATIENCE_SECONDS = 10.0
+PATIENCE_SECONDS = 30.0
 
 
 class ServedStream:

@@ -9,7 +9,7 @@ import psutil
 
 from tests.server.child import Child, read_until
 
-PATIENCE_SECONDS = 10.0
+PATIENCE_SECONDS = 30.0
 """Longer than any grace of a server whose client has left."""
 ALIVE = b"GET /alive HTTP/1.1\r\nHost: x\r\n\r\n"
 

@@ -44,7 +44,7 @@ MIB = 1024 * KIB
 MOST_GROWTH = 8 * MIB
 MOST_BYTES = 4 * MIB
 """What one connection says at most before it gives up. No flood may need so much."""
-PATIENCE_SECONDS = 10.0
+PATIENCE_SECONDS = 30.0
 
 
 def odd() -> Iterator[int]:

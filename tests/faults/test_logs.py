@@ -26,7 +26,7 @@ KIB = 1024
 MIB = 1024 * KIB
 FULL = Path("/dev/full")
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
-PATIENCE_SECONDS = 10.0
+PATIENCE_SECONDS = 30.0
 QUIET_BOUND = 100.0
 
 

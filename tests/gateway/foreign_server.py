@@ -32,6 +32,7 @@ class ForeignServer:
         self.receives = 0
         self.concurrent_receives = 0
         self.fails_from = fails_from
+        self.failures = 0
         self._arrival = anyio.Event()
 
     def say(self, event: Message) -> None:
@@ -54,11 +55,12 @@ class ForeignServer:
     async def send(self, event: Message) -> None:
         await anyio.lowlevel.checkpoint()
         if self.fails_from is not None and len(self.sent) + 1 >= self.fails_from:
+            self.failures += 1
             raise OSError("gone")
         self.sent.append(event)
 
     async def run(self, app: AnyApp, scope: Scope) -> None:
-        with anyio.fail_after(5):
+        with anyio.fail_after(20):
             await app(scope, self.receive, self.send)
 
     @property

@@ -208,7 +208,8 @@ async def test_a_failing_comment_does_not_disturb_the_application() -> None:
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "sse.start"})
-        await anyio.sleep(0.06)
+        while not server.failures:
+            await anyio.sleep(0.01)
         done.append(True)
 
     server = ForeignServer(fails_from=3)

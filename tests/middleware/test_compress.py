@@ -300,7 +300,7 @@ async def test_a_stream_that_waits_holds_nothing_back() -> None:
     decoder = zlib.decompressobj(31)
     async with TestClient(app) as client, client.stream("GET", "/", headers=GZIP) as reply:
         body = reply.aiter_bytes()
-        with anyio.fail_after(5):
+        with anyio.fail_after(20):
             for number in range(4):
                 text = b""
                 while len(text) < len("piece 0"):
@@ -394,7 +394,7 @@ async def test_leaving_a_compressed_stream_closes_the_generator() -> None:
     async with TestClient(app) as client:
         async with client.stream("GET", "/", headers=GZIP) as reply:
             await anext(reply.aiter_bytes())
-        with anyio.fail_after(5):
+        with anyio.fail_after(20):
             await closed.wait()
 
 

@@ -18,7 +18,7 @@ from pagi.server import Server
 from tests.server.downgrade import DowngradedStream
 from tests.server.secure_stream import SecureStream
 
-PATIENCE_SECONDS = 3.0
+PATIENCE_SECONDS = 30.0
 """How long a peer waits for what must come at once."""
 
 SPOKEN: str = "HTTP/1.1"

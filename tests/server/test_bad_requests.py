@@ -168,7 +168,7 @@ async def test_a_head_sent_byte_by_byte_gains_no_time() -> None:
         async with anyio.create_task_group() as group:
             group.start_soon(dribble)
             assert (await peer.reply()).status == 408
-            assert anyio.current_time() - began < 0.8
+            assert anyio.current_time() - began < 2.5
             group.cancel_scope.cancel()
 
 
@@ -267,5 +267,5 @@ async def test_a_whole_answer_to_a_declared_body_over_the_bound_says_that_it_clo
 async def test_an_unread_body_that_never_comes_does_not_hold_the_connection_for_ever() -> None:
     async with served(hello, body_stall_seconds=0.2, keep_alive_seconds=0.2, head_seconds=0.2) as server, server.peer() as peer:
         assert (await peer.ask(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n")).status == 200
-        with anyio.fail_after(2):
+        with anyio.fail_after(10):
             assert await peer.rest() == b""

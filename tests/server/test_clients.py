@@ -232,13 +232,13 @@ async def test_a_client_that_reads_slowly_is_not_cut() -> None:
     async def app(scope: Any, receive: Any, send: Any) -> None:
         send.full(200, [], b"x" * 8_000_000)
 
-    async with served(app, write_stall_seconds=0.4) as server, server.peer() as peer:
+    async with served(app, write_stall_seconds=1.2) as server, server.peer() as peer:
         await peer.send(GET)
         await peer.until(b"\r\n\r\n")
         size = 0
         while size < 8_000_000:
             size += len(await peer.more())
-            await anyio.sleep(0.005)
+            await anyio.sleep(0.012)
         assert size == 8_000_000
 
 

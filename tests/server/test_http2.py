@@ -85,7 +85,7 @@ async def test_an_upload_that_nobody_reads_keeps_nobody_waiting() -> None:
                 await client.flush()
             for other in others:
                 assert (await client.reply(other)).body == b"8000"
-        assert anyio.current_time() - began < 3
+        assert anyio.current_time() - began < 20
         assert not client.replies[stuck].is_over
         go.set()
         client.codec.end_stream(stuck)

@@ -116,7 +116,7 @@ async def test_a_failed_end_is_logged(log: Lines) -> None:
 
 async def test_an_end_that_takes_too_long_is_cut_and_logged(log: Lines) -> None:
     app = Living(end="hangs")
-    with anyio.fail_after(3):
+    with anyio.fail_after(15):
         async with served(app, lifespan="on", graceful_seconds=0.1):
             pass
     assert any("did not end within" in line for line in log.errors)

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import anyio
 import msgspec
 import pytest
 
@@ -90,5 +89,4 @@ async def test_nothing_is_counted_where_nobody_may_ask() -> None:
     async with served(app) as server:
         await server.ask(GET)
         assert look(server).figures.accepted == 0
-        with anyio.fail_after(1):
-            assert look(server).seconds >= 0
+        assert look(server).seconds >= 0

@@ -153,7 +153,7 @@ async def test_comments_keep_a_quiet_stream_alive() -> None:
         began = anyio.current_time()
         await peer.until(b":\n\n")
         await peer.until(b":\n\n")
-        assert 0.15 < anyio.current_time() - began < 1.0
+        assert 0.15 < anyio.current_time() - began < 10
 
 
 async def test_the_application_sets_its_own_keepalive() -> None:

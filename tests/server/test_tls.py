@@ -373,7 +373,7 @@ async def test_a_handshake_that_takes_too_long_is_cut(own: Issued, log: Lines) -
     async with served(Echo(), tls_handshake_seconds=0.3, **own.options) as server:
         began = anyio.current_time()
         assert await greeting(server, b"\x16") == b""
-        assert 0.3 <= anyio.current_time() - began < 1.5
+        assert 0.3 <= anyio.current_time() - began < 5
     assert refused(log) == ["it took over 0.3 s"]
 
 
@@ -439,7 +439,7 @@ async def test_shutdown_does_not_wait_for_a_handshake(own: Issued, log: Lines) -
             began = anyio.current_time()
             server.server.shutdown()
             assert await Peer(stream).rest() == b""
-            assert anyio.current_time() - began < 2.5
+            assert anyio.current_time() - began < 15
     assert refused(log) == ["the server closes"]
 
 

@@ -325,7 +325,7 @@ async def test_a_peer_that_never_answers_the_close_is_cut(log: Lines) -> None:
         await peer.send(GOOD)
         began = anyio.current_time()
         await peer.rest()
-        assert 0.15 < anyio.current_time() - began < 1.0
+        assert 0.15 < anyio.current_time() - began < 4
         await eventually(lambda: bool(log.access))
     assert log.access[0].endswith("client_timeout")
 

@@ -16,7 +16,7 @@ from tests.server.live import GET, HandshakeDenied, eventually, served
 
 pytestmark = pytest.mark.anyio
 
-PATIENCE_SECONDS = 5.0
+PATIENCE_SECONDS = 30.0
 TEXT = [("Content-Type", "text/plain")]
 
 

@@ -90,8 +90,9 @@ async def test_a_session_may_be_left_in_another_task() -> None:
 
 async def test_a_cancelled_test_leaves_the_app_in_order() -> None:
     app = Recorder()
-    with anyio.move_on_after(0.01):
+    with anyio.CancelScope() as test:
         async with TestClient(app):
+            test.cancel()
             await anyio.sleep_forever()
     assert app.log == ["startup", "shutdown", "ended"]
 

@@ -126,7 +126,7 @@ async def test_an_idle_connection_is_closed_in_time() -> None:
     async with TestClient(path_app, lifespan="off", keep_alive_seconds=0.1) as client:
         wire = client.connect()
         await wire.send(get("/"))
-        with anyio.fail_after(2):
+        with anyio.fail_after(4):
             await wire.receive_rest()
 
 

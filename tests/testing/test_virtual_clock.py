@@ -60,13 +60,13 @@ async def keepalive_and_idle_limit() -> None:
     async with TestClient(make_app(), virtual_clock=True, sse_keepalive_seconds=15, sse_idle_seconds=30) as client:
         async with client.sse("/quiet") as feed:
             assert (await feed.receive()).data == "hello"
-            await client.advance(14.9)
+            await client.advance(14)
             assert feed.comments() == []
-            await client.advance(0.1)
+            await client.advance(1)
             assert len(feed.comments()) == 1
-            await client.advance(14.9)
+            await client.advance(14)
             assert feed.comments() == []
-            await client.advance(0.1)
+            await client.advance(1)
             with pytest.raises(StreamEnded):
                 await feed.receive()
             released.clear()
@@ -112,9 +112,9 @@ async def test_pings_are_answered_while_the_clock_is_advanced() -> None:
 async def test_a_client_that_answers_no_ping_is_given_up() -> None:
     async with TestClient(make_app(), virtual_clock=True) as client:
         async with client.websocket("/echo", answer_pings=False) as ws:
-            await client.advance(39.9)
+            await client.advance(39)
             assert (ws.pings, ws.wire.is_closed) == (1, False)
-            await client.advance(0.1)
+            await client.advance(1)
             assert ws.wire.is_closed
             with pytest.raises(WebSocketClosed) as closed:
                 await ws.receive()
@@ -371,7 +371,7 @@ async def test_a_followed_clock_goes_with_the_loops_and_stops_again() -> None:
 
     with clock.following(), clock.following():
         clock.at(start + 0.02, ring)
-        with anyio.fail_after(3):
+        with anyio.fail_after(20):
             await rung.wait()
     assert called[0] >= 0.02
     stopped = clock.now()

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, MutableMapping
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -42,9 +43,15 @@ def peer_of(peername: Any, sockname: Any) -> Peer:
     ('/run/app.sock', None)
     """
     client = (_host(peername), int(peername[1])) if _is_address(peername) else None
+    return Peer(client, _server_of(sockname))
+
+
+@lru_cache(maxsize=64)
+def _server_of(sockname: Any) -> tuple[str, int | None]:
+    """Our end. All connections of a listener share it: an idle one keeps nothing that others keep too."""
     if _is_address(sockname):
-        return Peer(client, (_host(sockname), int(sockname[1])))
-    return Peer(client, (os.fsdecode(sockname or ""), None))
+        return _host(sockname), int(sockname[1])
+    return os.fsdecode(sockname or ""), None
 
 
 def _host(address: tuple[Any, ...]) -> str:

@@ -22,7 +22,7 @@ class WebSocketExchange(Exchange):
     """A handshake that the application accepts or denies, then messages both ways until one side closes."""
 
     __slots__ = (
-        "_close_deadline", "_connect_delivered", "_denial_body", "_denial_head", "_end", "_frames", "_handshake",
+        "_close_deadline", "_connect_delivered", "_denial", "_end", "_frames", "_handshake",
         "_inbox", "_inbox_bytes", "_input_over", "_last_message", "_last_ping", "_moved", "_peer_done", "_ping_interval",
         "_ping_timeout", "_ping_timer", "_replied", "_stalled", "_state", "_unanswered_since",
     )  # fmt: skip
@@ -52,8 +52,7 @@ class WebSocketExchange(Exchange):
         """The input ended behind unread bytes."""
         self._end: tuple[int, str] | None = None
         """Code and reason of the `websocket.disconnect` to deliver."""
-        self._denial_head: tuple[int, HeaderList] | None = None
-        self._denial_body: list[bytes] = []
+        self._denial: tuple[int, HeaderList, list[bytes]] | None = None
         self._close_deadline: float | None = None
         now = service.runtime.now()
         self._last_message = now
@@ -111,11 +110,12 @@ class WebSocketExchange(Exchange):
             else:
                 self._close(1000 if code is None else code, reason)
         elif kind == "websocket.http.response.start":
-            self._denial_head = event["status"], list(event.get("headers") or ())
-        elif kind == "websocket.http.response.body":
-            self._denial_body.append(bytes(event.get("body") or b""))
-            if not event.get("more_body") and self._denial_head is not None:
-                self._deny(*self._denial_head, b"".join(self._denial_body))
+            self._denial = event["status"], list(event.get("headers") or ()), []
+        elif kind == "websocket.http.response.body" and self._denial is not None:
+            status, headers, parts = self._denial
+            parts.append(bytes(event.get("body") or b""))
+            if not event.get("more_body"):
+                self._deny(status, headers, b"".join(parts))
         elif kind == "websocket.keepalive":
             self._ping_interval = float(event["interval"])
             self._ping_timeout = float(event.get("timeout") or 0)

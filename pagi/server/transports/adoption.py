@@ -9,16 +9,16 @@ entries for that ("Extending asyncio").
 import asyncio
 import sys
 from asyncio.tasks import _enter_task, _leave_task  # pyright: ignore[reportPrivateUsage]
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Generator
 from contextvars import Context, copy_context
 from typing import Any, TypeAlias
 
-from pagi.server.transports.driving import go_on
-
 Work: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 
+NOTHING = object()
 STARTS_EAGERLY = sys.version_info >= (3, 12)
-
+TASK_NAME = "pagi exchange"
+"""One for all: a numbered one of its own would cost each idle stream 60 bytes."""
 
 SPARES = 4
 """Tasks kept ready: as many exchanges that wait may begin in one turn of the loop before the next gets an ordinary task."""
@@ -31,6 +31,8 @@ class Adopter:
         self._loop = loop
         self._ready: list[Spare] = []
         self._coming = 0
+        self.context = copy_context()
+        """What the spare tasks themselves run in: one for all, for they set nothing. The work they adopt brings its own."""
         self._is_closed = False
         self.start = self._start_eagerly if STARTS_EAGERLY else self._start_in_place
 
@@ -51,8 +53,8 @@ class Adopter:
 
     def _start_eagerly(self, work: Work) -> asyncio.Task[None] | None:
         if asyncio.current_task(self._loop) is not None:
-            return self._loop.create_task(work())  # started by another exchange: pipelined ones must not nest
-        task: asyncio.Task[None] = asyncio.Task(work(), loop=self._loop, eager_start=True)  # type: ignore[call-arg]
+            return self._loop.create_task(work(), name=TASK_NAME)  # started by another exchange: pipelined ones must not nest
+        task: asyncio.Task[None] = asyncio.Task(work(), loop=self._loop, name=TASK_NAME, eager_start=True)  # type: ignore[call-arg]
         if not task.done():
             return task
         task.result()  # raises what the first step raised
@@ -63,7 +65,7 @@ class Adopter:
         loop = self._loop
         if not self._ready or asyncio.current_task(loop) is not None:
             self._prepare()
-            return loop.create_task(work())  # where another exchange starts it, only that one can be current
+            return loop.create_task(work(), name=TASK_NAME)  # where another exchange starts it, only that one can be current
         spare = self._ready[-1]
         context = copy_context()
         steps = work()
@@ -76,8 +78,7 @@ class Adopter:
             _leave_task(loop, spare.task)
         self._ready.pop()
         self._prepare()
-        spare.adopt(steps, context, awaited)
-        return spare.task
+        return spare.adopt(steps, context, awaited)
 
     def _prepare(self) -> None:
         while len(self._ready) + self._coming < SPARES and not self._is_closed:
@@ -85,37 +86,63 @@ class Adopter:
             Spare(self._loop, self)
 
 
-class Spare:
-    """A task that waits for a coroutine whose first step is behind it, and then goes on with it.
+class Spare(Coroutine[Any, Any, None]):
+    """The coroutine of a task kept ready: waits for one whose first step is behind it, and then is that one.
 
     It counts as ready only once it waits: a task that is cancelled before its own first step would never hear of what it adopted.
+    Written by hand, for a coroutine function would keep a frame of its own under each of thousands of idle streams.
     """
 
-    __slots__ = ("_adopted", "_wanted", "task")
+    __slots__ = ("_adopter", "_awaited", "_context", "_steps", "_task", "_wanted")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, adopter: Adopter) -> None:
+        self._adopter = adopter
+        self._steps: Coroutine[Any, Any, None] | None = None
+        self._context: Context
         self._wanted: asyncio.Future[None] | None = loop.create_future()
-        self._adopted: tuple[Coroutine[Any, Any, None], Context, Any] | None = None
-        self.task = loop.create_task(self._run(self._wanted, adopter))
+        self._awaited: Any = next(self._wanted.__await__())
+        """What the task is to wait for next; `NOTHING` where `_steps` has to say."""
+        self._task: asyncio.Task[None] | None = loop.create_task(self, name=TASK_NAME, context=adopter.context)
 
-    def adopt(self, steps: Coroutine[Any, Any, None], context: Context, awaited: object) -> None:
-        """Goes on with `steps` from its first wait, `awaited`."""
-        self._adopted = (steps, context, awaited)
-        if self._wanted is not None and not self._wanted.done():
-            self._wanted.set_result(None)
-        self._wanted = None
+    @property
+    def task(self) -> asyncio.Task[None]:
+        """The task, until it adopts: it must not be held by its own coroutine."""
+        assert self._task is not None
+        return self._task
 
-    async def _run(self, wanted: asyncio.Future[None], adopter: Adopter) -> None:
-        if not adopter.arrived(self):
-            return
-        cancelled: BaseException | None = None
-        try:
-            await wanted
-        except asyncio.CancelledError as error:
-            # Cancelled between its adoption and its first turn: the coroutine hears of it at its first wait.
-            cancelled = error
-        if self._adopted is None:
-            return
-        steps, context, awaited = self._adopted
-        del self, wanted, adopter  # a stream may go on for hours: it keeps only what it needs
-        await go_on(steps, awaited, context, cancelled)
+    def adopt(self, steps: Coroutine[Any, Any, None], context: Context, awaited: object) -> asyncio.Task[None]:
+        """Goes on with `steps` from its first wait, `awaited`, each step in `context`. Returns the task that does."""
+        self._steps, self._context, self._awaited = steps, context, awaited
+        wanted, self._wanted = self._wanted, None
+        if wanted is not None and not wanted.done():
+            wanted.set_result(None)
+        task, self._task = self.task, None
+        return task
+
+    def send(self, value: Any) -> Any:
+        awaited, steps = self._awaited, self._steps
+        if awaited is NOTHING:
+            assert steps is not None
+            return self._context.run(steps.send, value)
+        self._awaited = NOTHING
+        if steps is None and not self._adopter.arrived(self):
+            raise StopIteration
+        return awaited
+
+    def throw(self, error: Any, *more: Any) -> Any:
+        if self._steps is None:
+            raise error
+        # Where the task is cancelled between its adoption and its first turn, the coroutine hears of it at its first wait.
+        self._awaited = NOTHING
+        return self._context.run(self._steps.throw, error, *more)
+
+    def close(self) -> None:
+        if self._steps is not None:
+            self._steps.close()
+
+    def __await__(self) -> Generator[Any, Any, None]:
+        raise TypeError("only its own task goes on with it")
+
+    def __getattr__(self, name: str) -> Any:
+        # Whoever looks at the task, as `Task.print_stack` does, sees the name and the frames of what it goes on with.
+        return getattr(self._steps, name)

@@ -1,7 +1,6 @@
 """Going on with a coroutine whose first step was taken by hand. Knows no loop: whatever the coroutine waits for is handed through."""
 
-from collections.abc import Callable, Coroutine, Generator
-from contextvars import Context
+from collections.abc import Coroutine, Generator
 from types import coroutine
 from typing import Any
 
@@ -10,30 +9,19 @@ DONE = object()
 
 
 @coroutine
-def go_on(
-    steps: Coroutine[Any, Any, None], awaited: Any, context: Context | None = None, error: BaseException | None = None
-) -> Generator[Any, Any, None]:
-    """Awaits the rest of `steps`, which waits for `awaited` now; each step runs in `context`, where one is given.
-
-    With `error` it is not waited for any more: the coroutine hears of that first.
-    """
-    send: Callable[[Any], Any] = steps.send
-    throw: Callable[[BaseException], Any] = steps.throw
+def go_on(steps: Coroutine[Any, Any, None], awaited: Any) -> Generator[Any, Any, None]:
+    """Awaits the rest of `steps`, which waits for `awaited` now."""
     try:
         while True:
-            if error is None:
-                try:
-                    sent = yield awaited
-                except GeneratorExit:
-                    steps.close()
-                    raise
-                except BaseException as interruption:
-                    error = interruption
-                else:
-                    awaited = send(sent) if context is None else context.run(send, sent)
+            try:
+                sent = yield awaited
+            except GeneratorExit:
+                steps.close()
+                raise
+            except BaseException as interruption:
+                awaited = steps.throw(interruption)
             else:
-                thrown, error = error, None
-                awaited = throw(thrown) if context is None else context.run(throw, thrown)
+                awaited = steps.send(sent)
     except StopIteration:
         return
 

@@ -8,6 +8,7 @@ from pagi.gateway.types import HeaderList
 from pagi.http.media_types import names_event_stream
 from pagi.server.wire.events import RequestHead
 from pagi.server.wire.head_gate import MAX_LENGTH_DIGITS, TOKEN, VALUE, Fields, RequestRefused, check, is_host, meaning, origin_form
+from pagi.server.wire.shared_fields import shared
 
 # The two halves of one pattern. The value may not end in a blank: then nothing is left to strip, and the fields are cut by one
 # `findall`. Possessive quantifiers (Python 3.11) keep it linear whatever comes.
@@ -163,7 +164,10 @@ def through_gate(head: bytes, max_fields: int) -> tuple[RequestHead, Fields]:
 
 
 class HeadReader:
-    """Reads one connection's heads, and remembers the last ordinary one: clients that keep a connection repeat their fields."""
+    """Reads one connection's heads, and remembers the last ordinary one: clients that keep a connection repeat their fields.
+
+    A GET that asks for an event stream is not remembered: no other will follow soon, and thousands of streams lie idle.
+    """
 
     __slots__ = ("_all_but_one", "_fields", "_line", "_max_fields", "_ordinary", "_span")
 
@@ -192,9 +196,6 @@ class HeadReader:
         ordinary = self._ordinary if line == self._line else ordinary_line(line)
         if ordinary is None:
             return through_gate(data[start:end], self._max_fields)
-        if len(line) <= REMEMBERED_BYTES:
-            self._line = line
-            self._ordinary = ordinary
         fields = self._fields
         if fields is None or end - line_end != len(self._span) or not data.startswith(self._span, line_end):
             span = data[line_end:end]
@@ -203,9 +204,15 @@ class HeadReader:
                 fields = ordinary_fields(span, self._max_fields)
             if fields is None:
                 return through_gate(data[start:end], self._max_fields)
+            if fields.names_events and ordinary[0] == "GET":
+                self.forget()
+                return _request_head(*ordinary, "1.1", fields), fields
             if len(span) <= REMEMBERED_BYTES:
                 self._span = span
                 self._fields = fields
+        if len(line) <= REMEMBERED_BYTES:
+            self._line = line
+            self._ordinary = ordinary
         return _request_head(*ordinary, "1.1", fields), fields
 
     def _repeated(self, span: bytes, before: Fields) -> Fields | None:
@@ -224,11 +231,12 @@ def _request_head(method: str, target: bytes, version: str, fields: Fields) -> R
     if fields.is_plain:
         return RequestHead(method, target, version, list(fields.headers))  # arguments by keyword would double its cost
     length = fields.content_length
+    lies_idle = fields.tunnel is not None or (fields.names_events and method == "GET")
     return RequestHead(
         method,
         target,
         version,
-        list(fields.headers),
+        shared(fields.headers) if lies_idle else list(fields.headers),
         keep_alive=fields.keep_alive,
         content_length=length,
         has_body=fields.chunked or bool(length),

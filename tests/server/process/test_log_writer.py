@@ -19,7 +19,7 @@ import pytest
 from pagi.server.process.log_writer import MOST_BYTES, LogWriter
 
 LINE = "x" * 99
-PATIENCE_SECONDS = 5.0
+PATIENCE_SECONDS = 30.0
 
 
 class Told(list[str]):

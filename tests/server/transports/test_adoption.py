@@ -1,6 +1,8 @@
 """The first step without a task of its own: nobody can tell, but by the clock. asyncio only: trio has no such thing."""
 
 import asyncio
+import gc
+import weakref
 from collections.abc import Callable, Coroutine
 from contextvars import ContextVar
 from functools import partial
@@ -168,3 +170,32 @@ async def test_more_that_wait_at_once_than_tasks_are_ready_all_go_on() -> None:
     await asyncio.wait([task for task in tasks if task is not None])
     adopter.close()
     assert sorted(seen) == list(range(3 * SPARES))
+
+
+async def test_whoever_looks_at_the_task_sees_the_work(capsys: pytest.CaptureFixture[str]) -> None:
+    async def work() -> None:
+        await asyncio.sleep(10)
+
+    task = await started(work)
+    assert task is not None
+    assert "work() running at" in repr(task)
+    task.print_stack()
+    assert "in work" in capsys.readouterr().err
+    task.cancel()
+
+
+async def test_a_task_that_ended_is_freed_at_once() -> None:
+    async def work() -> None:
+        await asyncio.sleep(0)
+
+    gc.disable()
+    try:
+        task = await started(work)
+        assert task is not None
+        await task
+        freed = weakref.ref(task)
+        del task
+        await asyncio.sleep(0)
+        assert freed() is None, "something that it refers to refers to it"
+    finally:
+        gc.enable()
