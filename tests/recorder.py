@@ -11,7 +11,7 @@ from pagi.gateway.connection import ConnectionHandle
 from pagi.gateway.direct import Timer
 from pagi.gateway.grammar import START, advance, check, is_final
 from pagi.gateway.reasons import ClientGone, Reason
-from pagi.gateway.transport import TransportHandle
+from pagi.gateway.transport import HoldsNothing, TransportHandle
 from pagi.gateway.types import AnyApp, Message
 from pagi.http.event_stream import Decoder
 from pagi.http.media_types import names_event_stream
@@ -107,7 +107,7 @@ class Exchange:
         self._state = START[self._kind]
         if server != "foreign":
             scope["pagi.connection"] = self.handle
-            scope["pagi.transport"] = TransportHandle(lambda: 0, 65536, 16384)
+            scope["pagi.transport"] = TransportHandle(HoldsNothing(), 65536, 16384)
 
     async def run(self) -> Answer:
         """Calls the application and returns what it sent."""

@@ -2,8 +2,24 @@
 
 import logging
 from collections.abc import Callable
+from typing import Protocol
 
 log = logging.getLogger("pagi.gateway")
+
+
+class Buffering(Protocol):
+    """Who holds the bytes that wait to leave."""
+
+    def buffered(self) -> int:
+        """How many of them there are."""
+        ...
+
+
+class HoldsNothing:
+    """Where nobody tells what waits: nothing ever seems to."""
+
+    def buffered(self) -> int:
+        return 0
 
 
 class TransportHandle:
@@ -12,10 +28,10 @@ class TransportHandle:
     `send` waits while `buffered_amount` is at or over `high_water_mark`, until it falls under `low_water_mark`.
     """
 
-    __slots__ = ("_buffered", "_on_drain", "_on_high", "high_water_mark", "is_high", "low_water_mark")
+    __slots__ = ("_holder", "_on_drain", "_on_high", "high_water_mark", "is_high", "low_water_mark")
 
-    def __init__(self, buffered: Callable[[], int], high: int, low: int) -> None:
-        self._buffered = buffered
+    def __init__(self, holder: Buffering, high: int, low: int) -> None:
+        self._holder = holder
         self.high_water_mark = high
         self.low_water_mark = low
         self.is_high = False
@@ -25,12 +41,12 @@ class TransportHandle:
     @property
     def buffered_amount(self) -> int:
         """Bytes accepted from the application and not yet taken by the operating system."""
-        return self._buffered()
+        return self._holder.buffered()
 
     @property
     def is_writable(self) -> bool:
         """True while `send` would not wait."""
-        return self._buffered() < self.high_water_mark
+        return self._holder.buffered() < self.high_water_mark
 
     def on_high_water(self, callback: Callable[[], object]) -> "TransportHandle":
         """Calls `callback()` each time the high mark is reached; at once if it is reached now."""
@@ -67,11 +83,7 @@ class TransportHandle:
     def end(self) -> None:
         """Nothing waits any more, and whoever knew how much did is let go of."""
         self.drop()
-        self._buffered = _nothing
-
-
-def _nothing() -> int:
-    return 0
+        self._holder = HoldsNothing()
 
 
 def _guarded(callback: Callable[[], object]) -> None:

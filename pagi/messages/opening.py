@@ -4,15 +4,11 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from pagi.gateway.connection import ConnectionHandle
-from pagi.gateway.transport import TransportHandle
+from pagi.gateway.transport import HoldsNothing, TransportHandle
 from pagi.gateway.types import Scope
 from pagi.http.cookies import parse_cookies
 from pagi.http.headers import Headers
 from pagi.http.query import Query
-
-
-def _nothing() -> int:
-    return 0
 
 
 class Opening:
@@ -122,5 +118,5 @@ class Opening:
         """How many bytes wait to leave; nothing ever seems to, under a server that does not tell."""
         handle: TransportHandle | None = self.scope.get("pagi.transport")
         if handle is None:
-            handle = self.scope["pagi.transport"] = TransportHandle(_nothing, 64 * 1024, 16 * 1024)
+            handle = self.scope["pagi.transport"] = TransportHandle(HoldsNothing(), 64 * 1024, 16 * 1024)
         return handle

@@ -33,7 +33,7 @@ class Connection(LineHolder):
         super().__init__(service, line, peer)
         options = service.options
         self.engine = HTTP1Engine(options.http1, service.static_lines, options.body.drain_bytes)
-        self.transport = TransportHandle(self._buffered, options.flow.high_water_bytes, options.flow.low_water_bytes)
+        self.transport = TransportHandle(self, options.flow.high_water_bytes, options.flow.low_water_bytes)
         self.unyielded_bytes = self.unyielded_events = 0
         self.flush_at = min(FLUSH_BYTES, options.flow.high_water_bytes)
         self._exchanges: list[Exchange] = []
@@ -171,6 +171,9 @@ class Connection(LineHolder):
             for exchange in unspilled:
                 exchange.spill()
         self._write_out()
+
+    def buffered(self) -> int:
+        return sum(exchange.unspilled() for exchange in self._unspilled or ()) + self.engine.queued(0) + self._line.buffered()
 
     def room(self) -> int:
         return max(self.transport.high_water_mark - self._line.buffered(), 0)
@@ -417,6 +420,3 @@ class Connection(LineHolder):
     def _flush_soon(self) -> None:
         if self._flush_due:
             self.flush()
-
-    def _buffered(self) -> int:
-        return sum(exchange.unspilled() for exchange in self._unspilled or ()) + self.engine.queued(0) + self._line.buffered()

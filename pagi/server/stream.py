@@ -59,7 +59,7 @@ class Stream:
         self.id = stream_id
         self.exchange: Exchange | None = None
         """Whom it carries; None only while that is being made."""
-        self.transport = TransportHandle(self._buffered, flow.high_water_bytes, flow.low_water_bytes)
+        self.transport = TransportHandle(self, flow.high_water_bytes, flow.low_water_bytes)
         self.is_congested = False
         self.reading_paused = False
         self.sends_files = False
@@ -82,6 +82,9 @@ class Stream:
         return self._connection.last_read
 
     # ---- what the exchange asks (see `Carrier`)
+
+    def buffered(self) -> int:
+        return self._engine.queued(self.id) + (self.exchange.unspilled() if self.exchange is not None else 0)
 
     def room(self) -> int:
         return max(self.transport.high_water_mark - self._engine.queued(self.id), 0)
@@ -245,6 +248,3 @@ class Stream:
             self.is_congested = True
             self._connection.slow.add(self)
             self.transport.mark_high()
-
-    def _buffered(self) -> int:
-        return self._engine.queued(self.id) + (self.exchange.unspilled() if self.exchange is not None else 0)

@@ -9,7 +9,7 @@ import pytest
 
 from pagi.gateway.connection import ConnectionHandle
 from pagi.gateway.reasons import MEANING, ClientGone, Outcome, Reason, outcome_of
-from pagi.gateway.transport import TransportHandle
+from pagi.gateway.transport import HoldsNothing, TransportHandle
 
 pytestmark = pytest.mark.anyio
 
@@ -212,8 +212,7 @@ def test_client_gone_is_an_os_error_that_says_why(reason: Reason) -> None:
 
 
 def test_the_transport_tells_each_crossing_once_and_arms_again() -> None:
-    amount = 0
-    transport = TransportHandle(lambda: amount, high=100, low=20)
+    transport = TransportHandle(HoldsNothing(), high=100, low=20)
     calls: list[str] = []
     assert transport.on_high_water(lambda: calls.append("high")) is transport
     assert transport.on_drain(lambda: calls.append("drain")) is transport
@@ -227,15 +226,21 @@ def test_the_transport_tells_each_crossing_once_and_arms_again() -> None:
 
 
 def test_the_amount_is_live() -> None:
-    amounts = [0]
-    transport = TransportHandle(lambda: amounts[0], high=100, low=20)
+    class Holder:
+        amount = 0
+
+        def buffered(self) -> int:
+            return self.amount
+
+    holder = Holder()
+    transport = TransportHandle(holder, high=100, low=20)
     assert (transport.buffered_amount, transport.is_writable) == (0, True)
-    amounts[0] = 100
+    holder.amount = 100
     assert (transport.buffered_amount, transport.is_writable) == (100, False)
 
 
 def test_registering_above_the_mark_fires_at_once_and_drain_never_at_registration() -> None:
-    transport = TransportHandle(lambda: 0, high=100, low=20)
+    transport = TransportHandle(HoldsNothing(), high=100, low=20)
     calls: list[str] = []
     transport.on_drain(lambda: calls.append("drain"))
     transport.mark_high()
@@ -244,7 +249,7 @@ def test_registering_above_the_mark_fires_at_once_and_drain_never_at_registratio
 
 
 def test_transport_errors_are_kept_apart(caplog: pytest.LogCaptureFixture) -> None:
-    transport = TransportHandle(lambda: 0, high=100, low=20)
+    transport = TransportHandle(HoldsNothing(), high=100, low=20)
     calls: list[str] = []
     transport.on_high_water(lambda: 1 / 0)
     transport.on_high_water(lambda: calls.append("second"))
@@ -269,7 +274,7 @@ def test_after_the_end_nothing_is_kept_of_the_callbacks() -> None:
 
 
 def test_dropped_callbacks_do_not_fire() -> None:
-    transport = TransportHandle(lambda: 0, high=100, low=20)
+    transport = TransportHandle(HoldsNothing(), high=100, low=20)
     calls: list[str] = []
     transport.on_drain(lambda: calls.append("drain"))
     transport.mark_high()

@@ -158,7 +158,7 @@ class HTTPExchange(Exchange):
     def _event_stream(self) -> ServedStream:
         if self._stream is None:
             service = self.carrier.service
-            self._stream = ServedStream(service.options.sse, service.runtime, self._keep_alive)
+            self._stream = ServedStream(service.options.sse, service.runtime, self)
         return self._stream
 
     def _start(self, event: Message) -> None:
@@ -411,7 +411,7 @@ class HTTPExchange(Exchange):
         self._answer(Answer(self.stream_id, status, list(PLAIN), f"{detail}\n".encode()))
         self.wake()
 
-    def _keep_alive(self, event: Message) -> None:
+    def keep_alive(self, event: Message) -> None:
         """A comment on a quiet stream. It waits for nobody: a congested client has bytes enough to read."""
         if self.handle.is_connected and not self._answered and not self.carrier.is_congested:
             self._data(event["body"])

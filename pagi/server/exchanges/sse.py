@@ -1,6 +1,7 @@
 """The event-stream side of an exchange: its translator, and the clock that keeps a quiet stream alive."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Protocol
 
 from pagi.gateway.event_stream import EventStream, frame
 from pagi.gateway.grammar import DECLINE
@@ -10,15 +11,23 @@ from pagi.server.options import SSEOptions
 from pagi.server.runtime import Runtime, Timer
 
 
+class KeptAlive(Protocol):
+    """The exchange, as its clock sees it."""
+
+    def keep_alive(self, event: Message) -> None:
+        """Sends a comment, as an http event, where one still can be sent."""
+        ...
+
+
 class ServedStream:
-    """One `EventStream` with a clock. `keep_alive` is handed the http event of a comment whenever the stream was quiet for long enough."""
+    """One `EventStream` with a clock. `exchange` is handed the http event of a comment whenever the stream was quiet for long enough."""
 
-    __slots__ = ("_keep_alive", "_last_event", "_last_written", "_options", "_runtime", "_timer", "_translator", "is_live", "moved")
+    __slots__ = ("_exchange", "_last_event", "_last_written", "_options", "_runtime", "_timer", "_translator", "is_live", "moved")
 
-    def __init__(self, options: SSEOptions, runtime: Runtime, keep_alive: Callable[[Message], None]) -> None:
+    def __init__(self, options: SSEOptions, runtime: Runtime, exchange: KeptAlive) -> None:
         self._options = options
         self._runtime = runtime
-        self._keep_alive = keep_alive
+        self._exchange = exchange
         self._translator = EventStream(keepalive_interval=options.sse_keepalive_seconds)
         self._timer: Timer | None = None
         self._last_event = self._last_written = 0.0
@@ -78,7 +87,7 @@ class ServedStream:
 
     def _comment(self, now: float) -> None:
         self._last_written = now
-        self._keep_alive(self._translator.keepalive())
+        self._exchange.keep_alive(self._translator.keepalive())
 
     def _arrange(self) -> None:
         self.stop()
