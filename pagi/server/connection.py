@@ -13,7 +13,7 @@ from pagi.server.figures import OpenExchange
 from pagi.server.line_holder import LineHolder
 from pagi.server.runtime import Line
 from pagi.server.service import Service
-from pagi.server.wire.events import Abort, Answer, BodyData, BodyEnd, Event, Fault, InputEnded, Request, ResponseData, StreamReset
+from pagi.server.wire.events import Abort, Answer, BodyData, BodyEnd, Event, Fault, InputEnded, Request, ResponseData
 from pagi.server.wire.handshake import Refusal, read_handshake
 from pagi.server.wire.http1 import HTTP1Engine
 from pagi.server.wire.response_writer import coalesced
@@ -286,9 +286,6 @@ class Connection(LineHolder):
                     self._input_ended(exchange)
                 case Fault():
                     self._fault(event, exchange)
-                case StreamReset():
-                    if exchange is not None:
-                        exchange.disconnected(Reason.CLIENT_CLOSED)
                 case _:
                     raise AssertionError(f"an engine may not produce {event!r}")
 
