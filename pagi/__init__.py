@@ -1,5 +1,9 @@
 """pagi: HTTP, WebSocket and Server-Sent Events, as one framework. What application authors import, and nothing else."""
 
+from pagi.first_process import step_aside_early
+
+step_aside_early()  # before all other imports: see there
+
 from pagi.application import App
 from pagi.context.context import Context
 from pagi.context.http import HTTPContext

@@ -41,9 +41,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "testing/live": {"server", "testing", *GROUND},
     "server": GROUND,
-    "cli": {"", "application", "testing", "server", *FRAMEWORK},
+    "first_process": set(),
+    "cli": {"", "application", "first_process", "testing", "server", *FRAMEWORK},
     "__main__": {"cli"},
-    "": {"application", "builder", "lifespan", "edge", "server", "tasks", *FRAMEWORK},
+    "": {"first_process", "application", "builder", "lifespan", "edge", "server", "tasks", *FRAMEWORK},
 }  # fmt: skip
 """`""` is the contents page, `pagi/__init__.py`: it shows what authors import, and only the command may read it."""
 

@@ -10,7 +10,7 @@ from typing import NoReturn
 
 import msgspec
 
-from pagi.cli import first_process
+from pagi import first_process
 from pagi.cli.load import Target
 from pagi.cli.programs import supervisor_program, worker_program
 from pagi.cli.serving import Application

@@ -17,7 +17,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pagi.cli import first_process
+from pagi import first_process
 from tests.cli.developing import PATIENCE_SECONDS, is_alive, until
 
 PROGRAM = Path(first_process.__file__)
@@ -189,6 +189,65 @@ def test_a_container_ends_while_it_is_still_importing(tmp_path: Path) -> None:
         until(lambda: "importing" in (tmp_path / "output").read_text(), "it imports")
         one.send_signal(signal.SIGTERM)
         assert process.wait(PATIENCE_SECONDS) == 128 + signal.SIGTERM
+
+
+SLOW_PACKAGE = """
+import sys
+
+class Slow:
+    def find_spec(self, name, path=None, target=None):
+        if name == "pagi.application":
+            print("importing", flush=True)
+            import time
+            time.sleep(60)
+
+sys.meta_path.insert(0, Slow())
+"""
+
+
+@pytest.mark.skipif(not _may_unshare(), reason="no process namespaces here")
+def test_a_container_ends_while_pagi_itself_is_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "sitecustomize.py").write_text(SLOW_PACKAGE)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    with first(tmp_path, "--port", "0") as (process, one):
+        until(lambda: "importing" in (tmp_path / "output").read_text(), "it imports")
+        one.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE_SECONDS) == 128 + signal.SIGTERM
+
+
+@pytest.mark.skipif(not _may_unshare(), reason="no process namespaces here")
+def test_a_program_that_imports_pagi_stays_process_1() -> None:
+    tell = "import pagi, os, signal; print(os.getpid(), signal.pthread_sigmask(signal.SIG_BLOCK, []))"
+    told = subprocess.run(["unshare", "--pid", "--fork", sys.executable, "-c", tell], capture_output=True, check=True, text=True)
+    assert told.stdout == "1 set()\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "arguments"),
+    [
+        (["python", "/app/bin/pagi", "run"], ["/app/bin/pagi", "run"]),
+        (["python", "-m", "pagi", "run"], ["-m", "run"]),
+        (["python", "-mpagi", "run"], ["-m", "run"]),
+        (["python", "-I", "-m", "pagi"], ["-m"]),
+    ],
+)
+def test_the_command_is_known_by_how_python_was_started(words: list[str], arguments: list[str]) -> None:
+    assert first_process.is_command(words, arguments)
+
+
+@pytest.mark.parametrize(
+    ("words", "arguments"),
+    [
+        (["python", "server.py", "pagi"], ["server.py", "pagi"]),
+        (["python", "server.py", "-m", "pagi"], ["server.py", "-m", "pagi"]),
+        (["python", "-m", "server", "pagi"], ["-m", "pagi"]),
+        (["python", "-c", "import pagi"], ["-c"]),
+        (["python"], [""]),
+        ([], []),
+    ],
+)
+def test_what_only_imports_pagi_is_not_the_command(words: list[str], arguments: list[str]) -> None:
+    assert not first_process.is_command(words, arguments)
 
 
 @pytest.mark.skipif(not _may_unshare(), reason="no process namespaces here")

@@ -1,7 +1,8 @@
 """As process 1 of a container: the command goes on in a child; process 1 hands signals on to it, and buries whom it left behind.
 
-The kernel gives process 1 no signal that it does not ask for, and every orphan. So this comes before all other imports, and this
-file is also a program of its own, which imports nothing but the system: `python first_process.py PID DESCRIPTOR`.
+The kernel gives process 1 no signal that it does not ask for, and every orphan. So this comes before all other imports, those of
+the package itself too, and this file is also a program of its own, which imports nothing but the system:
+`python first_process.py PID DESCRIPTOR`.
 """
 
 import os
@@ -25,6 +26,30 @@ HANDED_ON = {
     signal.SIGWINCH,
 }
 WATCHED = {*HANDED_ON, signal.SIGCHLD}
+
+
+def step_aside_early() -> None:
+    """`step_aside`, where Python was started as the command `pagi`. The package calls it: its imports take some tenths of a second.
+
+    A program that only imports the package is left as it is, also as process 1.
+    """
+    if is_command(sys.orig_argv, sys.argv):
+        step_aside()
+
+
+def is_command(words: list[str], arguments: list[str]) -> bool:
+    """Python was started with these words as `pagi` or `python -m pagi`, by what it makes of them (`sys.argv`).
+
+    >>> is_command(["python", "/app/bin/pagi", "run"], ["/app/bin/pagi", "run"])
+    True
+    >>> is_command(["python", "-m", "pagi", "run"], ["-m", "run"])
+    True
+    >>> is_command(["python", "server.py", "-m", "pagi"], ["server.py", "-m", "pagi"])
+    False
+    """
+    if arguments[:1] == ["-m"]:  # until Python has found the module
+        return words[-len(arguments)].removeprefix("-m") == "pagi"
+    return bool(arguments) and os.path.basename(arguments[0]) == "pagi"
 
 
 def step_aside() -> None:
