@@ -125,13 +125,19 @@ async def test_an_exception_comes_out_as_it_is_and_leaves_the_stream_unfinished(
 
 
 async def test_an_idle_stream_gets_comments() -> None:
+    seen: list[float] = []
+
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        began = anyio.current_time()
         await send({"type": "sse.start"})
-        await anyio.sleep(0.12)
+        for number in (1, 2, 3):
+            while server.body.count(b":\n\n") < number:
+                await anyio.sleep(0.005)
+            seen.append(anyio.current_time() - began)
 
     server = ForeignServer()
     await server.run(adapted(app, keepalive_interval=0.03), http_scope())
-    assert 2 <= server.body.count(b":\n\n") <= 4
+    assert [time >= 0.03 * number for number, time in enumerate(seen, 1)] == [True] * 3, seen
 
 
 async def test_nothing_is_sent_before_the_start() -> None:
@@ -146,13 +152,13 @@ async def test_nothing_is_sent_before_the_start() -> None:
 async def test_traffic_puts_the_comment_off() -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "sse.start"})
-        for _ in range(8):
+        for _ in range(14):
             await send({"type": "sse.send", "data": "x"})
-            await anyio.sleep(0.02)
+            await anyio.sleep(0.05)
 
     server = ForeignServer()
-    await server.run(adapted(app, keepalive_interval=0.15), http_scope())
-    assert server.body == b"data: x\n\n" * 8
+    await server.run(adapted(app, keepalive_interval=0.5), http_scope())
+    assert server.body == b"data: x\n\n" * 14
 
 
 async def test_the_application_changes_interval_and_comment_at_once() -> None:
@@ -160,7 +166,8 @@ async def test_the_application_changes_interval_and_comment_at_once() -> None:
         await send({"type": "sse.start"})
         await anyio.sleep(0.01)  # the timer is waiting on the old interval by now
         await send({"type": "sse.keepalive", "interval": 0.02, "comment": "beat"})
-        await anyio.sleep(0.1)
+        while not server.body:
+            await anyio.sleep(0.01)
 
     server = ForeignServer()
     await server.run(adapted(app, keepalive_interval=60), http_scope())
