@@ -15,8 +15,9 @@ from typing import Any, TypeAlias
 
 Work: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
 
-NOTHING = object()
 STARTS_EAGERLY = sys.version_info >= (3, 12)
+NOTHING = object()
+"""There is no wait that the task has not been told of yet."""
 TASK_NAME = "pagi exchange"
 """One for all: a numbered one of its own would cost each idle stream 60 bytes."""
 
@@ -101,7 +102,7 @@ class Spare(Coroutine[Any, Any, None]):
         self._context: Context
         self._wanted: asyncio.Future[None] | None = loop.create_future()
         self._awaited: Any = next(self._wanted.__await__())
-        """What the task is to wait for next; `NOTHING` where `_steps` has to say."""
+        """What the task waits for next, where it was begun before the task's turn; else `NOTHING`, and `_steps` says."""
         self._task: asyncio.Task[None] | None = loop.create_task(self, name=TASK_NAME, context=adopter.context)
 
     @property
