@@ -195,6 +195,7 @@ async def run(call: Call, life: Life) -> Response:
                     if direct is None:
                         async for item in events:
                             await sse.send(item)
+                            del item  # an idle stream keeps no event
                     else:
                         # As `sse.send`, without a coroutine for each event: they come in bursts.
                         take = direct.chunk
@@ -203,6 +204,7 @@ async def run(call: Call, life: Life) -> Response:
                                 life.begin(direct)
                             if take(sse.encoded(item)):
                                 await direct.pace()
+                            del item
                 finally:
                     close = getattr(events, "aclose", None)
                     if close is not None:

@@ -2,12 +2,14 @@
 
 import enum
 import logging
+import weakref
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 from typing import Any, cast
 
 import anyio
 import anyio.lowlevel
+import msgspec
 import pytest
 
 from pagi import App, Event, HTTPException, Response, SSEContext, Text
@@ -406,6 +408,30 @@ async def test_a_generator_may_hold_a_task_group_over_its_yields(server: Server)
                 yield n
 
     assert (await feed(busy, server).stream("/")).data == ["0", "1", "2"]
+
+
+class Large(msgspec.Struct, weakref=True):
+    """An item that tells whether somebody keeps it."""
+
+    data: str = "large"
+
+
+async def test_an_idle_stream_does_not_keep_its_last_event(server: Server) -> None:
+    sent: list[weakref.ref[Large]] = []
+    is_kept: list[bool] = []
+
+    def made() -> Large:
+        large = Large()
+        sent.append(weakref.ref(large))
+        return large
+
+    async def ticks() -> AsyncIterator[Large]:
+        yield made()
+        await anyio.sleep(0.01)
+        is_kept.append(sent[0]() is not None)
+
+    await feed(ticks, server).stream("/")
+    assert is_kept == [False]
 
 
 def test_a_plain_generator_is_refused_at_build() -> None:

@@ -53,7 +53,7 @@ class ResponseWriter:
     __slots__ = ("_chunks", "_declared", "_dropped", "_open", "_sent", "_trailers", "head_only", "modern", "parts", "size", "te")
 
     def __init__(self) -> None:
-        self.parts: list[Part] = []
+        self.parts: list[Part] | None = None
         self.size = 0
         """Bytes in `parts`."""
         self.modern = True
@@ -104,7 +104,7 @@ class ResponseWriter:
             return closes
         parts.append(body)
         whole = b"".join(parts)
-        self.parts.append(whole)
+        self.parts = [whole] if self.parts is None else [*self.parts, whole]  # the hot path: no call
         self.size += len(whole)
         return closes
 
@@ -142,6 +142,8 @@ class ResponseWriter:
         if self._chunks:
             if size:
                 frame = CHUNK_FRAMES[size] if size < MAX_REMEMBERED else b"%x\r\n" % size
+                if self.parts is None:
+                    self.parts = []
                 self.parts += (frame, data, b"\r\n")
                 self.size += len(frame) + size + 2
             return
@@ -191,14 +193,19 @@ class ResponseWriter:
     def take(self) -> list[Part]:
         """The queue, small neighbours joined; empties it."""
         parts = self.parts
+        if parts is None:
+            return []
         if len(parts) > 1:
             parts = coalesced(parts, self.size)
-        self.parts = []
+        self.parts = None
         self.size = 0
         return parts
 
     def _queue(self, data: Part) -> None:
-        self.parts.append(data)
+        if self.parts is None:
+            self.parts = [data]
+        else:
+            self.parts.append(data)
         self.size += len(data)
 
     def _connection_line(self, status: int, closes: bool) -> bytes:
