@@ -34,6 +34,9 @@ def step_aside_early() -> None:
     A program that only imports the package is left as it is, also as process 1.
     """
     if is_command(sys.orig_argv, sys.argv):
+        from pagi.standard_streams import open_missing  # not above: as a program this file finds no pagi
+
+        open_missing()  # else the pipe to process 1 would be our stdout, where there is none
         step_aside()
 
 

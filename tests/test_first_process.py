@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -154,9 +154,9 @@ SLOW = "import time\nprint('importing', flush=True)\ntime.sleep(60)\n"
 
 
 @contextmanager
-def first(folder: Path, *flags: str) -> Generator[tuple["subprocess.Popen[bytes]", psutil.Process]]:
-    """`pagi run` as process 1 of a namespace of its own."""
-    command = ["unshare", "--pid", "--fork", "--kill-child", sys.executable, "-m", "pagi", "run", "main:app", *flags]
+def first(folder: Path, *flags: str, before: Sequence[str] = ()) -> Generator[tuple["subprocess.Popen[bytes]", psutil.Process]]:
+    """`pagi run` as process 1 of a namespace of its own; `before` starts it."""
+    command = ["unshare", "--pid", "--fork", "--kill-child", *before, sys.executable, "-m", "pagi", "run", "main:app", *flags]
     with (folder / "output").open("wb") as output:
         process = subprocess.Popen(command, cwd=folder, stdout=output, stderr=output, stdin=subprocess.DEVNULL)
     try:
@@ -189,6 +189,17 @@ def test_a_container_ends_while_it_is_still_importing(tmp_path: Path) -> None:
         until(lambda: "importing" in (tmp_path / "output").read_text(), "it imports")
         one.send_signal(signal.SIGTERM)
         assert process.wait(PATIENCE_SECONDS) == 128 + signal.SIGTERM
+
+
+@pytest.mark.skipif(not _may_unshare(), reason="no process namespaces here")
+def test_a_container_without_standard_streams_ends_gracefully(tmp_path: Path) -> None:
+    # A program that it runs prints to descriptor 1, whatever that has become.
+    (tmp_path / "main.py").write_text("import subprocess\nsubprocess.run(['echo', 'hello'])\n" + APP)
+    closed = ("sh", "-c", 'exec "$@" <&- >&-', "sh")
+    with first(tmp_path, "--uds", str(tmp_path / "s"), before=closed) as (process, one):
+        until(lambda: "listening on" in (tmp_path / "output").read_text(), "it listens")
+        one.send_signal(signal.SIGTERM)
+        assert process.wait(PATIENCE_SECONDS) == 0
 
 
 SLOW_PACKAGE = """

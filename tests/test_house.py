@@ -41,8 +41,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "testing/live": {"server", "testing", *GROUND},
     "server": GROUND,
-    "first_process": set(),
-    "cli": {"", "application", "first_process", "testing", "server", *FRAMEWORK},
+    "first_process": {"standard_streams"},
+    "standard_streams": set(),
+    "cli": {"", "application", "first_process", "standard_streams", "testing", "server", *FRAMEWORK},
     "__main__": {"cli"},
     "": {"first_process", "application", "builder", "lifespan", "edge", "server", "tasks", *FRAMEWORK},
 }  # fmt: skip
